@@ -1,1 +1,24 @@
-//! To be written.
+//! Roles and databases: what should exist, what the server's catalog says, and the
+//! statements that lead from one to the other. Pure: text and values only; the
+//! connection is in `matriarch-postgres`.
+//!
+//! Nothing here ever takes away: no role is dropped, no membership revoked, no flag or
+//! password removed, no database dropped. Contract: roles and databases as the original
+//! operator 2.0.1 keeps them.
+
+mod catalog;
+mod difference;
+mod quote;
+mod role;
+mod scram;
+mod statement;
+
+pub use catalog::{Catalog, CatalogRole};
+pub use difference::{PasswordState, differences};
+pub use quote::{identifier, literal};
+pub use role::{Database, Role, RoleFlags};
+pub use scram::{
+    DEFAULT_ITERATIONS, expected_verifier, is_verifier, password_state, scram_verifier,
+    verifier_matches,
+};
+pub use statement::{PasswordSource, Statement};

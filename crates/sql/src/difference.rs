@@ -1,0 +1,325 @@
+//! From what should exist and what exists to the statements in between.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Catalog, CatalogRole};
+use crate::role::{Database, Role};
+use crate::statement::{PasswordSource, Statement, same_parameter};
+
+/// How the password in a Secret stands to the verifier on the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PasswordState {
+    /// The verifier belongs to the password.
+    Matches,
+    /// It does not, or the role has none.
+    Differs,
+    /// The Secret could not be read: nothing is done about this role's password.
+    Unknown,
+}
+
+/// The statements that lead from `catalog` to `roles` and `databases`, each with the
+/// reason for it, in an order in which they can run: roles are created before anything
+/// refers to them, and databases come last.
+///
+/// `passwords` is by name of the Secret; one that is not in it counts as `Unknown`. A role
+/// that is to have a password which is `Unknown` is not created yet.
+pub fn differences(
+    roles: &[Role],
+    databases: &[Database],
+    catalog: &Catalog,
+    passwords: &BTreeMap<String, PasswordState>,
+) -> Vec<(Statement, String)> {
+    let mut found = Vec::new();
+    let mut existing = Vec::new();
+    for role in roles {
+        match catalog.roles.get(&role.name) {
+            Some(live) => {
+                alterations(role, live, passwords, &mut found);
+                existing.push((role, live.clone()));
+            }
+            None => {
+                if let Some(create) = creation(role, passwords) {
+                    found.push(create);
+                    existing.push((role, CatalogRole::default()));
+                }
+            }
+        }
+    }
+    // After all creations: a role may be a member of one that comes later in the list.
+    for (role, live) in &existing {
+        memberships(role, live, &mut found);
+        parameters(role, live, &mut found);
+    }
+    for database in databases {
+        ownership(database, catalog, &mut found);
+    }
+    found
+}
+
+fn password_of(role: &Role, passwords: &BTreeMap<String, PasswordState>) -> Option<PasswordState> {
+    let secret = role.secret.as_ref()?;
+    Some(
+        passwords
+            .get(secret)
+            .copied()
+            .unwrap_or(PasswordState::Unknown),
+    )
+}
+
+fn creation(
+    role: &Role,
+    passwords: &BTreeMap<String, PasswordState>,
+) -> Option<(Statement, String)> {
+    if password_of(role, passwords) == Some(PasswordState::Unknown) {
+        return None;
+    }
+    let create = Statement::CreateRole {
+        role: role.name.clone(),
+        flags: role.flags,
+        password: role.secret.clone().map(PasswordSource::Secret),
+    };
+    Some((create, format!("role {} does not exist", role.name)))
+}
+
+fn alterations(
+    role: &Role,
+    live: &CatalogRole,
+    passwords: &BTreeMap<String, PasswordState>,
+    found: &mut Vec<(Statement, String)>,
+) {
+    let add = role.flags.missing_in(live.flags);
+    let words = add.words();
+    if !words.is_empty() {
+        let because = format!("role {} lacks {}", role.name, words.join(" "));
+        found.push((
+            Statement::AlterRoleFlags {
+                role: role.name.clone(),
+                add,
+            },
+            because,
+        ));
+    }
+    let differs = password_of(role, passwords) == Some(PasswordState::Differs);
+    if let Some(secret) = role.secret.clone().filter(|_| differs) {
+        let because = format!(
+            "the password of role {} is not the one in secret {secret}",
+            role.name
+        );
+        found.push((
+            Statement::SetPassword {
+                role: role.name.clone(),
+                secret,
+            },
+            because,
+        ));
+    }
+}
+
+fn memberships(role: &Role, live: &CatalogRole, found: &mut Vec<(Statement, String)>) {
+    let mut of: Vec<String> = Vec::new();
+    for parent in &role.member_of {
+        if !live.member_of.contains(parent) && !of.contains(parent) {
+            of.push(parent.clone());
+        }
+    }
+    if !of.is_empty() {
+        let because = format!("role {} is not a member of {}", role.name, of.join(", "));
+        found.push((
+            Statement::GrantMembership {
+                role: role.name.clone(),
+                of,
+            },
+            because,
+        ));
+    }
+}
+
+fn parameters(role: &Role, live: &CatalogRole, found: &mut Vec<(Statement, String)>) {
+    for (name, value) in &role.parameters {
+        let because = match live.parameters.get(name) {
+            Some(stored) if same_parameter(name, value, stored) => continue,
+            Some(stored) => format!("{name} of role {} is {stored}, not {value}", role.name),
+            None => format!("{name} of role {} is not set", role.name),
+        };
+        let set = Statement::SetParameter {
+            role: role.name.clone(),
+            name: name.clone(),
+            value: value.clone(),
+        };
+        found.push((set, because));
+    }
+}
+
+fn ownership(database: &Database, catalog: &Catalog, found: &mut Vec<(Statement, String)>) {
+    let Database { name, owner } = database.clone();
+    match catalog.databases.get(&name) {
+        None => {
+            let because = format!("database {name} does not exist");
+            found.push((Statement::CreateDatabase { name, owner }, because));
+        }
+        Some(live) if *live != owner => {
+            let because = format!("database {name} belongs to {live}, not to {owner}");
+            found.push((Statement::AlterDatabaseOwner { name, owner }, because));
+        }
+        Some(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::role::RoleFlags;
+
+    fn role(name: &str) -> Role {
+        Role {
+            name: name.into(),
+            secret: Some(format!("{name}.secret")),
+            ..Role::default()
+        }
+    }
+
+    fn database(name: &str, owner: &str) -> Database {
+        Database {
+            name: name.into(),
+            owner: owner.into(),
+        }
+    }
+
+    fn known(state: PasswordState) -> BTreeMap<String, PasswordState> {
+        ["foo_user", "zalando", "postgres"]
+            .map(|n| (format!("{n}.secret"), state))
+            .into()
+    }
+
+    fn catalog(roles: &[&str], databases: &[(&str, &str)]) -> Catalog {
+        Catalog {
+            roles: roles
+                .iter()
+                .map(|r| ((*r).to_owned(), CatalogRole::default()))
+                .collect(),
+            databases: databases
+                .iter()
+                .map(|(d, o)| ((*d).to_owned(), (*o).to_owned()))
+                .collect(),
+        }
+    }
+
+    fn sentences(found: &[(Statement, String)]) -> Vec<String> {
+        found
+            .iter()
+            .map(|(statement, because)| format!("{statement}: {because}"))
+            .collect()
+    }
+
+    #[test]
+    fn everything_is_new() {
+        let mut zalando = role("zalando");
+        zalando.flags = RoleFlags {
+            superuser: true,
+            createdb: true,
+            ..RoleFlags::default()
+        };
+        zalando.member_of = vec!["foo_user".into()];
+        zalando.parameters = [("log_statement".to_owned(), "all".to_owned())].into();
+        let roles = [zalando, role("foo_user")];
+        let found = differences(
+            &roles,
+            &[database("foo", "zalando")],
+            &catalog(&["postgres"], &[]),
+            &known(PasswordState::Differs),
+        );
+        assert_eq!(
+            sentences(&found),
+            [
+                "Create role zalando with SUPERUSER INHERIT CREATEDB LOGIN, password from secret \
+                 zalando.secret: role zalando does not exist",
+                "Create role foo_user with INHERIT LOGIN, password from secret foo_user.secret: \
+                 role foo_user does not exist",
+                "Make role zalando a member of foo_user: role zalando is not a member of foo_user",
+                "Set log_statement of role zalando to all: log_statement of role zalando is not set",
+                "Create database foo owned by zalando: database foo does not exist",
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_in_the_steady_state() {
+        let found = differences(
+            &[role("postgres"), role("zalando")],
+            &[database("foo", "zalando")],
+            &catalog(
+                &["postgres", "zalando", "someone_else"],
+                &[("foo", "zalando"), ("other", "x")],
+            ),
+            &known(PasswordState::Matches),
+        );
+        assert_eq!(sentences(&found), [""; 0]);
+    }
+
+    #[test]
+    fn unknown_passwords_are_left_alone() {
+        let roles = [role("zalando"), role("foo_user")];
+        let live = catalog(&["zalando"], &[]);
+        assert_eq!(
+            differences(&roles, &[], &live, &known(PasswordState::Unknown)),
+            []
+        );
+        assert_eq!(differences(&roles, &[], &live, &BTreeMap::new()), []);
+    }
+
+    #[test]
+    fn a_wrong_password_is_set_and_nothing_else() {
+        let found = differences(
+            &[role("postgres")],
+            &[],
+            &catalog(&["postgres"], &[]),
+            &known(PasswordState::Differs),
+        );
+        assert_eq!(
+            sentences(&found),
+            [
+                "Set the password of role postgres from secret postgres.secret: the password of \
+              role postgres is not the one in secret postgres.secret"
+            ]
+        );
+    }
+
+    #[test]
+    fn flags_and_memberships_are_only_added() {
+        let mut wanted = role("zalando");
+        wanted.flags = RoleFlags {
+            createdb: true,
+            ..RoleFlags::default()
+        };
+        let mut live = catalog(&["zalando"], &[]);
+        let seen = live.roles.entry("zalando".into()).or_default();
+        seen.flags = RoleFlags {
+            superuser: true,
+            ..RoleFlags::default()
+        };
+        seen.member_of = vec!["admin".into()];
+        let found = differences(&[wanted], &[], &live, &known(PasswordState::Matches));
+        assert_eq!(
+            sentences(&found),
+            ["Give role zalando the flags CREATEDB: role zalando lacks CREATEDB"]
+        );
+    }
+
+    #[test]
+    fn the_owner_is_changed() {
+        let found = differences(
+            &[],
+            &[database("foo", "zalando")],
+            &catalog(&[], &[("foo", "postgres")]),
+            &BTreeMap::new(),
+        );
+        assert_eq!(
+            sentences(&found),
+            [
+                "Give database foo to owner zalando: database foo belongs to postgres, not to zalando"
+            ]
+        );
+    }
+}
