@@ -1,0 +1,190 @@
+//! The custom resource definitions.
+
+use kube_core::CustomResourceExt;
+use serde_json::{Value, json};
+
+use crate::spec::Postgresql;
+use crate::team::PostgresTeam;
+
+/// API group of the three kinds.
+pub const API_GROUP: &str = "acid.zalan.do";
+/// `apiVersion` of their objects.
+pub const API_VERSION: &str = "acid.zalan.do/v1";
+/// Kind of a cluster, all lower case on the wire.
+pub const KIND: &str = "postgresql";
+
+/// The definitions of the three kinds, ready to be applied.
+pub fn crds() -> Vec<Value> {
+    vec![crd_postgresql(), operator_configuration(), postgres_team()]
+}
+
+/// The definition of `postgresql`.
+pub fn crd_postgresql() -> Value {
+    finished(serde_json::to_value(Postgresql::crd()).unwrap_or_default())
+}
+
+fn postgres_team() -> Value {
+    finished(serde_json::to_value(PostgresTeam::crd()).unwrap_or_default())
+}
+
+/// `OperatorConfiguration` keeps its content in `configuration`, so the derive does not fit.
+fn operator_configuration() -> Value {
+    finished(json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "operatorconfigurations.acid.zalan.do"},
+        "spec": {
+            "group": API_GROUP,
+            "names": {
+                "kind": "OperatorConfiguration",
+                "listKind": "OperatorConfigurationList",
+                "plural": "operatorconfigurations",
+                "singular": "operatorconfiguration",
+                "shortNames": ["opconfig"],
+                "categories": ["all"],
+            },
+            "scope": "Namespaced",
+            "versions": [{
+                "name": "v1",
+                "served": true,
+                "storage": true,
+                "subresources": {"status": {}},
+                "additionalPrinterColumns": [
+                    {"name": "Image", "type": "string", "jsonPath": ".configuration.docker_image",
+                     "description": "Image of database pods"},
+                    {"name": "Cluster-Label", "type": "string",
+                     "jsonPath": ".configuration.kubernetes.cluster_name_label",
+                     "description": "Label that names the cluster of an object"},
+                    {"name": "Service-Account", "type": "string",
+                     "jsonPath": ".configuration.kubernetes.pod_service_account_name",
+                     "description": "Service account of database pods"},
+                    {"name": "Min-Instances", "type": "integer",
+                     "jsonPath": ".configuration.min_instances",
+                     "description": "Smallest number of pods of a cluster"},
+                    {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+                ],
+                "schema": {"openAPIV3Schema": {
+                    "type": "object",
+                    "required": ["configuration"],
+                    "properties": {
+                        "configuration": {
+                            "type": "object",
+                            "x-kubernetes-preserve-unknown-fields": true,
+                        },
+                        "status": {
+                            "type": "object",
+                            "x-kubernetes-preserve-unknown-fields": true,
+                        },
+                    },
+                }},
+            }],
+        },
+    }))
+}
+
+/// Adds what all three share: the label, the list kind, the `status` subresource; takes out
+/// defaults, because the API server would write them into every object.
+fn finished(mut crd: Value) -> Value {
+    without_defaults(&mut crd["spec"]["versions"][0]["schema"]);
+    crd["metadata"]["labels"] = json!({"app.kubernetes.io/name": "postgres-operator"});
+    let kind = crd["spec"]["names"]["kind"].as_str().unwrap_or_default().to_owned();
+    crd["spec"]["names"]["listKind"] = json!(format!("{kind}List"));
+    let version = &mut crd["spec"]["versions"][0];
+    if version["subresources"].get("status").is_none() {
+        version["subresources"]["status"] = json!({});
+    }
+    crd
+}
+
+fn without_defaults(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            map.remove("default");
+            map.values_mut().for_each(without_defaults);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_defaults),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec_schema() -> Value {
+        crd_postgresql()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"].clone()
+    }
+
+    #[test]
+    fn names_are_those_of_the_contract() {
+        let names: Vec<_> = crds()
+            .iter()
+            .map(|crd| {
+                let n = &crd["spec"]["names"];
+                format!(
+                    "{} {} {} {} {} {}",
+                    crd["metadata"]["name"].as_str().unwrap(),
+                    n["kind"].as_str().unwrap(),
+                    n["listKind"].as_str().unwrap(),
+                    n["singular"].as_str().unwrap(),
+                    n["shortNames"][0].as_str().unwrap(),
+                    n["categories"][0].as_str().unwrap()
+                )
+            })
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "postgresqls.acid.zalan.do postgresql postgresqlList postgresql pg all",
+                "operatorconfigurations.acid.zalan.do OperatorConfiguration OperatorConfigurationList operatorconfiguration opconfig all",
+                "postgresteams.acid.zalan.do PostgresTeam PostgresTeamList postgresteam pgteam all",
+            ]
+        );
+    }
+
+    #[test]
+    fn columns_are_in_the_order_of_the_contract() {
+        let crd = crd_postgresql();
+        let columns: Vec<_> = crd["spec"]["versions"][0]["additionalPrinterColumns"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| format!("{} {} {}", c["name"].as_str().unwrap(), c["type"].as_str().unwrap(), c["jsonPath"].as_str().unwrap()))
+            .collect();
+        assert_eq!(
+            columns,
+            [
+                "Team string .spec.teamId",
+                "Version string .spec.postgresql.version",
+                "Pods integer .spec.numberOfInstances",
+                "Volume string .spec.volume.size",
+                "CPU-Request string .spec.resources.requests.cpu",
+                "Memory-Request string .spec.resources.requests.memory",
+                "Age date .metadata.creationTimestamp",
+                "Status string .status.PostgresClusterStatus",
+            ]
+        );
+    }
+
+    #[test]
+    fn null_users_survive_the_api_server() {
+        assert_eq!(spec_schema()["properties"]["users"]["additionalProperties"]["nullable"], json!(true));
+    }
+
+    #[test]
+    fn the_same_four_fields_are_required() {
+        let mut required: Vec<String> = serde_json::from_value(spec_schema()["required"].clone()).unwrap();
+        required.sort();
+        assert_eq!(required, ["numberOfInstances", "postgresql", "teamId", "volume"]);
+    }
+
+    #[test]
+    fn no_default_is_written_into_objects() {
+        assert!(!serde_json::to_string(&crds()).unwrap().contains("\"default\":"));
+    }
+
+    #[test]
+    fn unknown_fields_of_the_spec_are_kept() {
+        assert_eq!(spec_schema()["x-kubernetes-preserve-unknown-fields"], json!(true));
+    }
+}

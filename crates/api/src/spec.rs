@@ -1,0 +1,375 @@
+//! The `spec` of a `postgresql` object, as far as it is typed. What is not typed here is kept by
+//! the schema and reported when it is asked for and not supported.
+
+use std::collections::BTreeMap;
+
+use kube_derive::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::schema;
+use crate::status::PostgresqlStatus;
+
+/// A piece of a Kubernetes object that users write and we pass on, unknown fields included.
+pub type Fragment = serde_json::Value;
+
+/// What a user asks for: one PostgreSQL cluster.
+///
+/// Absent and null mean the same for every optional field.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "acid.zalan.do",
+    version = "v1",
+    kind = "postgresql",
+    root = "Postgresql",
+    plural = "postgresqls",
+    singular = "postgresql",
+    shortname = "pg",
+    category = "all",
+    namespaced,
+    status = "PostgresqlStatus",
+    scale(
+        spec_replicas_path = ".spec.numberOfInstances",
+        status_replicas_path = ".status.numberOfInstances",
+        label_selector_path = ".status.labelSelector"
+    ),
+    printcolumn(name = "Team", type_ = "string", json_path = ".spec.teamId", description = "Owning team"),
+    printcolumn(
+        name = "Version",
+        type_ = "string",
+        json_path = ".spec.postgresql.version",
+        description = "PostgreSQL major version"
+    ),
+    printcolumn(
+        name = "Pods",
+        type_ = "integer",
+        json_path = ".spec.numberOfInstances",
+        description = "Number of pods wanted"
+    ),
+    printcolumn(
+        name = "Volume",
+        type_ = "string",
+        json_path = ".spec.volume.size",
+        description = "Size of a data volume"
+    ),
+    printcolumn(
+        name = "CPU-Request",
+        type_ = "string",
+        json_path = ".spec.resources.requests.cpu",
+        description = "CPU request of a database pod"
+    ),
+    printcolumn(
+        name = "Memory-Request",
+        type_ = "string",
+        json_path = ".spec.resources.requests.memory",
+        description = "Memory request of a database pod"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Status",
+        type_ = "string",
+        json_path = ".status.PostgresClusterStatus",
+        description = "Status word of the cluster"
+    ),
+    crates(kube_core = "::kube_core")
+)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+pub struct PostgresqlSpec {
+    /// Team that owns the cluster; the value of the label `team`.
+    pub team_id: String,
+    /// How many pods are wanted, limited by the operator's `min_instances` and `max_instances`.
+    #[schemars(range(min = 0))]
+    pub number_of_instances: i32,
+    /// The data volume of each pod.
+    pub volume: Volume,
+    /// Version and parameters of PostgreSQL.
+    pub postgresql: PostgresParameters,
+    /// Image of the container `postgres`; empty means the operator's `docker_image`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub docker_image: Option<String>,
+    /// Role name → flags. Null or an empty list makes a role that can only log in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::users")]
+    pub users: Option<BTreeMap<String, Option<Vec<String>>>>,
+    /// Database name → owning role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub databases: Option<BTreeMap<String, String>>,
+    /// Options of Patroni.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patroni: Option<Patroni>,
+    /// Resources of the container `postgres`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// Mount a memory volume at `/dev/shm`; absent means the operator's `enable_shm_volume`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enable_shm_volume: Option<bool>,
+    /// Scheduler of the database pods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduler_name: Option<String>,
+    /// Priority class of the database pods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_priority_class_name: Option<String>,
+    /// Annotations of database pods, over the operator's `custom_pod_annotations`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_annotations: Option<BTreeMap<String, String>>,
+    /// Annotations of both services, over the operator's `custom_service_annotations`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_annotations: Option<BTreeMap<String, String>>,
+    /// Annotations of the service of the primary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub master_service_annotations: Option<BTreeMap<String, String>>,
+    /// Annotations of the service of the replicas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replica_service_annotations: Option<BTreeMap<String, String>>,
+    /// Further environment of the container `postgres`; the operator's own variables win.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::fragments")]
+    pub env: Option<Vec<Fragment>>,
+    /// Environment of the container `postgres` from ConfigMaps and Secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::fragments")]
+    pub env_from: Option<Vec<Fragment>>,
+    /// Liveness probe of the container `postgres`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::fragment")]
+    pub liveness_probe: Option<Fragment>,
+    /// Tolerations of the pods; a non-empty list replaces the operator's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::fragments")]
+    pub tolerations: Option<Vec<Fragment>>,
+    /// Node affinity of the pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::fragment")]
+    pub node_affinity: Option<Fragment>,
+    /// Topology spread constraints of the pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::fragments")]
+    pub topology_spread_constraints: Option<Vec<Fragment>>,
+    /// Init containers of the pods, taken as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::fragments")]
+    pub init_containers: Option<Vec<Fragment>>,
+    /// Containers that run beside PostgreSQL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sidecars: Option<Vec<Sidecar>>,
+    /// Further volumes of the pods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub additional_volumes: Option<Vec<AdditionalVolume>>,
+    /// Certificate of the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    /// User id of the pods' processes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spilo_run_as_user: Option<i64>,
+    /// Group id of the pods' processes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spilo_run_as_group: Option<i64>,
+    /// Group that owns the pods' volumes.
+    #[serde(rename = "spiloFSGroup", skip_serializing_if = "Option::is_none")]
+    pub spilo_fs_group: Option<i64>,
+    /// When disruptive work is allowed, `Sat:01:00-06:00` or `01:00-06:00`, in UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maintenance_windows: Option<Vec<String>>,
+    /// Networks that may reach load balancers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed_source_ranges: Option<Vec<String>>,
+    /// Type LoadBalancer for the service of the primary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enable_master_load_balancer: Option<bool>,
+    /// Type LoadBalancer for the service of the replicas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enable_replica_load_balancer: Option<bool>,
+    /// Old spelling of `enableMasterLoadBalancer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub use_load_balancer: Option<bool>,
+    /// Old spelling of `enableReplicaLoadBalancer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replica_load_balancer: Option<bool>,
+    /// Type NodePort for the service of the primary; wins over the load balancer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enable_master_node_port: Option<bool>,
+    /// Type NodePort for the service of the replicas; wins over the load balancer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enable_replica_node_port: Option<bool>,
+    /// Fixed node port of the primary; 0 lets Kubernetes choose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub master_node_port: Option<i32>,
+    /// Fixed node port of the replicas; 0 lets Kubernetes choose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replica_node_port: Option<i32>,
+}
+
+/// Version and parameters of PostgreSQL.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+pub struct PostgresParameters {
+    /// Major version.
+    #[schemars(schema_with = "schema::major_version")]
+    pub version: String,
+    /// Server parameters, values as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<BTreeMap<String, String>>,
+}
+
+/// The data volume.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+pub struct Volume {
+    /// Size as a Kubernetes quantity.
+    pub size: String,
+    /// Storage class; empty means the default class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_class: Option<String>,
+    /// Label selector for existing volumes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::fragment")]
+    pub selector: Option<Fragment>,
+    /// Path inside the volume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub_path: Option<String>,
+    /// `subPath` is an expression over the container's environment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_sub_path_expr: Option<bool>,
+}
+
+/// Options of Patroni, spelled as Patroni spells them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+pub struct Patroni {
+    /// Options of `initdb`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initdb: Option<BTreeMap<String, String>>,
+    /// Lines of `pg_hba.conf`; replaces the image's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pg_hba: Option<Vec<String>>,
+    /// Seconds until a leader that does not renew loses its lock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<i64>,
+    /// Seconds between two rounds of Patroni.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loop_wait: Option<i64>,
+    /// Seconds that Patroni retries an operation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_timeout: Option<i64>,
+    /// Bytes that a replica may lag behind and still become the leader.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maximum_lag_on_failover: Option<i64>,
+    /// Permanent replication slots.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slots: Option<BTreeMap<String, BTreeMap<String, String>>>,
+    /// Commits wait for a synchronous replica.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub synchronous_mode: Option<bool>,
+    /// Commits wait even if there is no replica.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub synchronous_mode_strict: Option<bool>,
+    /// How many replicas are synchronous; absent means 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub synchronous_node_count: Option<i64>,
+    /// The leader stays leader without Kubernetes as long as it reaches all members.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failsafe_mode: Option<bool>,
+}
+
+/// Resource requests and limits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+pub struct Resources {
+    /// What the scheduler reserves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<ResourceValues>,
+    /// What the container may use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<ResourceValues>,
+}
+
+/// Amounts, as Kubernetes quantities.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+pub struct ResourceValues {
+    /// CPUs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<String>,
+    /// Bytes of memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
+    /// Bytes in huge pages of 2 MiB.
+    #[serde(rename = "hugepages-2Mi", skip_serializing_if = "Option::is_none")]
+    pub hugepages_2mi: Option<String>,
+    /// Bytes in huge pages of 1 GiB.
+    #[serde(rename = "hugepages-1Gi", skip_serializing_if = "Option::is_none")]
+    pub hugepages_1gi: Option<String>,
+}
+
+/// A container beside PostgreSQL.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+pub struct Sidecar {
+    /// Container name; absent means `sidecar-` and the position in the list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Resources, with the defaults of the container `postgres`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// Ports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::fragments")]
+    pub ports: Option<Vec<Fragment>>,
+    /// Environment, after the variables that the operator adds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::fragments")]
+    pub env: Option<Vec<Fragment>>,
+    /// Command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<Vec<String>>,
+}
+
+/// A volume beside the data volume.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+pub struct AdditionalVolume {
+    /// Name of volume and mount.
+    pub name: String,
+    /// Where it is mounted.
+    pub mount_path: String,
+    /// What is mounted, as in a pod.
+    #[schemars(schema_with = "schema::fragment")]
+    pub volume_source: Fragment,
+    /// Containers that get it: names, or `all`; none means `postgres`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_containers: Option<Vec<String>>,
+    /// Path inside the volume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub_path: Option<String>,
+    /// `subPath` is an expression over the container's environment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_sub_path_expr: Option<bool>,
+}
+
+/// Certificate of the server. An empty `secretName` means none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+pub struct Tls {
+    /// Secret with certificate and key.
+    pub secret_name: String,
+    /// File of the certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_file: Option<String>,
+    /// File of the private key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub private_key_file: Option<String>,
+    /// File of the certificate authority.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+    /// Secret with the certificate authority, if it is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_secret_name: Option<String>,
+}
