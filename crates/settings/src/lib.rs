@@ -1,1 +1,10 @@
-//! To be written.
+//! The operator's configuration: one table of options, from which the typed [`Settings`], their
+//! defaults, the parsers and the documentation come. Pure: sources are read elsewhere.
+
+mod kind;
+mod number;
+mod source;
+mod table;
+
+pub use kind::{Kind, PodManagement};
+pub use table::{OPTIONS, Opt, Settings};
