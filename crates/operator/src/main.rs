@@ -1,2 +1,54 @@
-//! To be written.
-fn main() {}
+//! The `matriarch` binary: the operator, and what can be asked without it.
+#![allow(clippy::print_stdout)] // plan, crds and their like answer on standard output
+
+mod act;
+mod commands;
+mod controller;
+mod http;
+mod kinds;
+mod metrics;
+mod observe;
+mod orphans;
+mod pass;
+mod report;
+mod settings_source;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Highly available PostgreSQL clusters on Kubernetes, from manifests.
+#[derive(Parser)]
+#[command(name = "matriarch", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the operator, in a cluster or outside with KUBECONFIG.
+    Operator(controller::Options),
+    /// Print what would happen for a manifest, without doing it.
+    Plan(commands::plan::Options),
+    /// Print the custom resource definitions, ready for `kubectl apply -f -`.
+    Crds,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // One crypto provider in the whole process, chosen before the first connection.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        eprintln!("matriarch: a crypto provider is installed already");
+        return ExitCode::FAILURE;
+    }
+    let result = match Arguments::parse().command {
+        Command::Operator(options) => controller::run(options).await.map(|()| ExitCode::SUCCESS),
+        Command::Plan(options) => commands::plan::run(&options).await,
+        Command::Crds => commands::crds::run().map(|()| ExitCode::SUCCESS),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("matriarch: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,136 @@
+//! Writes to the API server. Applies are server-side with our field manager; deletions
+//! carry the uid that was seen, so that nothing else can be hit.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::Client;
+use kube::api::{
+    Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions,
+    PropagationPolicy,
+};
+use matriarch_cluster::{CredentialSecret, Intent, Object};
+use matriarch_plan::Outcome;
+use matriarch_plan::ownership::FIELD_MANAGER;
+use serde_json::{Value, json};
+
+use crate::kinds;
+use crate::observe::FINALIZER;
+
+/// Server-side apply; we own what we send.
+pub async fn apply(client: &Client, object: &Object) -> Outcome {
+    let api = kinds::namespaced(client, &object.kind, &object.namespace);
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    written(api.patch(&object.name, &parameters, &Patch::Apply(&object.body)).await)
+}
+
+/// Creates an object that nobody may overwrite; that it exists already is fine.
+pub async fn create(client: &Client, object: &Object, body: &Value) -> Outcome {
+    let api = kinds::namespaced(client, &object.kind, &object.namespace);
+    let parameters =
+        PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    let typed: DynamicObject = match serde_json::from_value(body.clone()) {
+        Ok(typed) => typed,
+        Err(error) => return Outcome::Failed(error.to_string()),
+    };
+    match api.create(&parameters, &typed).await {
+        Err(kube::Error::Api(status)) if status.is_already_exists() => {
+            Outcome::Outdated("it exists already".to_owned())
+        }
+        result => written(result),
+    }
+}
+
+/// Creates a credentials Secret with this password.
+pub async fn create_secret(client: &Client, secret: &CredentialSecret, password: &str) -> Outcome {
+    let object = &secret.object;
+    let mut typed: Secret = match serde_json::from_value(object.body.clone()) {
+        Ok(typed) => typed,
+        Err(error) => return Outcome::Failed(error.to_string()),
+    };
+    let entries = [("username", secret.username.as_str()), ("password", password)];
+    typed.string_data =
+        Some(entries.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+    let api: Api<Secret> = Api::namespaced(client.clone(), &object.namespace);
+    let parameters =
+        PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    match api.create(&parameters, &typed).await {
+        // Somebody was faster: their password is the source of truth (03 §8.1).
+        Err(kube::Error::Api(status)) if status.is_already_exists() => {
+            Outcome::Outdated("it exists already".to_owned())
+        }
+        result => written(result),
+    }
+}
+
+/// Deletes the object of this uid; that it is gone already is fine.
+pub async fn delete(
+    client: &Client,
+    namespace: &str,
+    kind: &str,
+    name: &str,
+    uid: &str,
+) -> Outcome {
+    let api = kinds::namespaced(client, kind, namespace);
+    let parameters = DeleteParams {
+        preconditions: Some(Preconditions { uid: Some(uid.to_owned()), ..Preconditions::default() }),
+        propagation_policy: Some(PropagationPolicy::Background),
+        ..DeleteParams::default()
+    };
+    match api.delete(name, &parameters).await {
+        Err(kube::Error::Api(status)) if status.is_not_found() => Outcome::Applied,
+        Err(kube::Error::Api(status)) if status.is_conflict() => Outcome::Outdated(status.message),
+        result => written(result),
+    }
+}
+
+/// Adds our finalizer, keeping those of others. A merge patch with the resourceVersion
+/// of a fresh read: a concurrent change makes it fail, and the next pass looks again.
+pub async fn add_finalizer(client: &Client, intent: &Intent) -> Outcome {
+    change_finalizers(client, intent, |finalizers| {
+        if !finalizers.iter().any(|finalizer| finalizer == FINALIZER) {
+            finalizers.push(FINALIZER.to_owned());
+        }
+    })
+    .await
+}
+
+/// Takes our finalizer out, keeping those of others.
+pub async fn remove_finalizer(client: &Client, intent: &Intent) -> Outcome {
+    change_finalizers(client, intent, |finalizers| {
+        finalizers.retain(|finalizer| finalizer != FINALIZER);
+    })
+    .await
+}
+
+async fn change_finalizers(
+    client: &Client,
+    intent: &Intent,
+    change: impl Fn(&mut Vec<String>),
+) -> Outcome {
+    let identity = &intent.identity;
+    let api = kinds::namespaced(client, "postgresql", &identity.namespace);
+    let live = match api.get_opt(&identity.name).await {
+        Ok(Some(live)) => live,
+        Ok(None) => return Outcome::Outdated("the manifest is gone".to_owned()),
+        Err(error) => return Outcome::Failed(error.to_string()),
+    };
+    if live.metadata.uid.as_deref() != Some(identity.uid.as_str()) {
+        return Outcome::Outdated("the manifest was deleted and made anew".to_owned());
+    }
+    let mut finalizers = live.metadata.finalizers.clone().unwrap_or_default();
+    change(&mut finalizers);
+    let patch = json!({"metadata": {
+        "resourceVersion": live.metadata.resource_version,
+        "finalizers": finalizers,
+    }});
+    let parameters =
+        PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    written(api.patch(&identity.name, &parameters, &Patch::Merge(&patch)).await)
+}
+
+fn written<T>(result: kube::Result<T>) -> Outcome {
+    match result {
+        Ok(_) => Outcome::Applied,
+        Err(kube::Error::Api(status)) if status.is_conflict() => Outcome::Outdated(status.message),
+        Err(error) => Outcome::Failed(error.to_string()),
+    }
+}

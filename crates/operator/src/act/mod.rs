@@ -1,0 +1,147 @@
+//! The hands: the only place that writes to clusters. One function per effect; nothing
+//! is decided here.
+
+mod kubernetes;
+
+use kube::Client;
+use matriarch_cluster::Intent;
+use matriarch_plan::{Action, Executor, Observation, Outcome, Plan, Seen, Step};
+use matriarch_settings::Settings;
+use matriarch_sql::{Statement, expected_verifier};
+use rand::Rng;
+use tracing::{info, warn};
+
+use crate::observe::{Addresses, base_url, connect};
+
+/// Length of generated passwords, in characters (03 §8.1).
+const PASSWORD_LENGTH: usize = 64;
+/// Length of a verifier's salt, in characters (04 §13.4).
+const SALT_LENGTH: usize = 16;
+
+/// What it takes to act.
+#[derive(Clone)]
+pub struct Hands {
+    client: Client,
+    patroni: matriarch_patroni::Client,
+}
+
+/// What acting on one cluster needs to know.
+pub struct Workpiece<'a> {
+    /// What should exist.
+    pub intent: &'a Intent,
+    /// Settings of this pass.
+    pub settings: &'a Settings,
+    /// What was seen.
+    pub seen: &'a Observation,
+    /// Where things are.
+    pub addresses: &'a Addresses,
+}
+
+impl Hands {
+    /// Hands on the cluster of `client`.
+    pub fn new(client: Client, patroni: matriarch_patroni::Client) -> Self {
+        Self { client, patroni }
+    }
+
+    /// Takes the plan's steps, and tells what became of each.
+    pub async fn act(&self, plan: &Plan, work: &Workpiece<'_>) -> Vec<(Step, Outcome)> {
+        let mut executor = Executor::new(plan);
+        while let Some(step) = executor.next_step() {
+            let cluster = format!("{}/{}", work.intent.identity.namespace, work.intent.identity.name);
+            info!(cluster, because = step.reasons(), "{}", step.action);
+            let outcome = self.take(&step.action, work).await;
+            if let Outcome::Failed(why) | Outcome::Outdated(why) = &outcome {
+                warn!(cluster, step = %step.action, "{why}");
+            }
+            executor.record(outcome);
+        }
+        executor.finish()
+    }
+
+    async fn take(&self, action: &Action, work: &Workpiece<'_>) -> Outcome {
+        let namespace = &work.intent.identity.namespace;
+        match action {
+            Action::AddFinalizer => kubernetes::add_finalizer(&self.client, work.intent).await,
+            Action::RemoveFinalizer => kubernetes::remove_finalizer(&self.client, work.intent).await,
+            Action::Apply { object, .. } => kubernetes::apply(&self.client, object).await,
+            Action::CreateOnce(object) => kubernetes::create(&self.client, object, &object.body).await,
+            Action::CreateSecret(secret) => {
+                let password = random_text(PASSWORD_LENGTH);
+                kubernetes::create_secret(&self.client, secret, &password).await
+            }
+            Action::Delete { key, uid } => {
+                kubernetes::delete(&self.client, namespace, &key.kind, &key.name, uid).await
+            }
+            Action::DeletePod { name, uid } => {
+                kubernetes::delete(&self.client, namespace, "Pod", name, uid).await
+            }
+            Action::Switchover { from, to } => self.switch_over(from, to, work).await,
+            Action::PatchPatroniConfig(patch) => {
+                let Some(member) = any_member(work) else {
+                    return Outcome::Outdated("no member can be reached".to_owned());
+                };
+                outcome(self.patroni.patch_config(&member, patch).await)
+            }
+            Action::RestartMember { name } => match work.addresses.pods.get(name) {
+                Some(address) => outcome(self.patroni.restart(&base_url(address)).await),
+                None => Outcome::Outdated(format!("{name} has no address")),
+            },
+            Action::Sql(statement) => run_statement(statement, work).await,
+        }
+    }
+
+    async fn switch_over(&self, from: &str, to: &str, work: &Workpiece<'_>) -> Outcome {
+        match work.addresses.pods.get(from) {
+            Some(address) => {
+                outcome(self.patroni.switchover(&base_url(address), from, to).await)
+            }
+            None => Outcome::Outdated(format!("{from} has no address")),
+        }
+    }
+}
+
+/// The leader's address, else any member's: the configuration is shared.
+fn any_member(work: &Workpiece<'_>) -> Option<String> {
+    let addresses = work.addresses;
+    let leader = addresses.primary.as_ref().and_then(|name| addresses.pods.get(name));
+    leader.or(addresses.pods.values().next()).map(|address| base_url(address))
+}
+
+async fn run_statement(statement: &Statement, work: &Workpiece<'_>) -> Outcome {
+    let Seen::Present(primary) = work.seen.primary() else {
+        return Outcome::Outdated("the primary is not known any more".to_owned());
+    };
+    // The salt is random, so a verifier is made here and never stands in a plan.
+    let verifier = statement.secret().and_then(|secret| {
+        let password = work.addresses.passwords.get(secret)?;
+        Some(expected_verifier(password, random_text(SALT_LENGTH).as_bytes()))
+    });
+    match connect(work.settings, work.intent, work.addresses, &primary).await {
+        Ok(connection) => outcome(connection.execute(statement, verifier.as_deref()).await),
+        Err(why) => Outcome::Failed(why),
+    }
+}
+
+fn outcome<T, E: std::fmt::Display>(result: Result<T, E>) -> Outcome {
+    match result {
+        Ok(_) => Outcome::Applied,
+        Err(error) => Outcome::Failed(error.to_string()),
+    }
+}
+
+/// Random letters and digits from the system's generator.
+fn random_text(length: usize) -> String {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let mut generator = rand::rng();
+    (0..length)
+        .map(|_| {
+            // Rejection keeps every character equally likely.
+            loop {
+                let byte = (generator.next_u32() & 0x3f) as usize;
+                if let Some(character) = ALPHABET.get(byte) {
+                    return char::from(*character);
+                }
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,4 @@
+//! Subcommands that answer and end.
+
+pub mod crds;
+pub mod plan;

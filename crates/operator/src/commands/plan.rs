@@ -1,0 +1,132 @@
+//! `matriarch plan`: the operator's own planner, with the hands tied.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+use kube::Client;
+use matriarch_cluster::{Cluster, Intent, render};
+use matriarch_plan::{ObjectKey, Observation, Plan, Seen, plan_cluster};
+use matriarch_settings::Settings;
+use serde_json::{Value, json};
+
+use crate::observe::Eyes;
+
+/// What to compare with.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Against {
+    /// The cluster that KUBECONFIG names.
+    Cluster,
+    /// Nothing: as if no object existed. Needs no cluster.
+    Empty,
+}
+
+/// Arguments of `matriarch plan`.
+#[derive(clap::Args)]
+pub struct Options {
+    /// The manifest.
+    #[arg(short, long)]
+    file: PathBuf,
+    /// What to compare with.
+    #[arg(long, value_enum, default_value = "cluster")]
+    against: Against,
+    /// The operator's ConfigMap as a YAML file; without it, the defaults.
+    #[arg(long)]
+    settings: Option<PathBuf>,
+    /// Namespace, where the manifest names none.
+    #[arg(short, long, default_value = "default")]
+    namespace: String,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the plan. Exit code as of `diff`: 0 nothing to do, 2 something, 1 an error.
+pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let manifest = read_manifest(options)?;
+    let settings = read_settings(options)?;
+    let cluster = match Cluster::validate(&manifest, &settings) {
+        Ok(cluster) => cluster,
+        Err(problems) => {
+            for problem in &problems {
+                eprintln!("{problem}");
+            }
+            bail!("the manifest is refused; correct the fields above and try again");
+        }
+    };
+    let intent = render(&cluster, &settings);
+    let observation = match options.against {
+        Against::Empty => nothing(&intent),
+        Against::Cluster => {
+            let client = Client::try_default()
+                .await
+                .context("no cluster to compare with: set KUBECONFIG, or add --against empty")?;
+            Eyes::new(client, matriarch_patroni::Client::new()?).observe(&manifest, &intent, &settings).await.observation
+        }
+    };
+    let plan = plan_cluster(&intent, &observation);
+    print(&plan, options.json)?;
+    Ok(if plan.steps.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+fn print(plan: &Plan, as_json: bool) -> anyhow::Result<()> {
+    if as_json {
+        println!("{}", serde_json::to_string_pretty(plan)?);
+    } else {
+        print!("{plan}");
+    }
+    Ok(())
+}
+
+fn read_manifest(options: &Options) -> anyhow::Result<Value> {
+    let path = options.file.display();
+    let text = std::fs::read_to_string(&options.file)
+        .with_context(|| format!("cannot read {path}: give the manifest with -f FILE"))?;
+    let mut manifest: Value = serde_saphyr::from_str(&text)
+        .with_context(|| format!("{path} is not one YAML document; give one manifest per file"))?;
+    if manifest["kind"] != "postgresql" {
+        bail!("{path} is a {}, not a postgresql; give a postgresql manifest", manifest["kind"]);
+    }
+    if manifest["metadata"]["namespace"].is_null() {
+        manifest["metadata"]["namespace"] = json!(options.namespace);
+    }
+    Ok(manifest)
+}
+
+fn read_settings(options: &Options) -> anyhow::Result<Settings> {
+    let Some(path) = &options.settings else { return Ok(Settings::default()) };
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    let map: Value = serde_saphyr::from_str(&text)
+        .with_context(|| format!("{} is not a ConfigMap in YAML", path.display()))?;
+    let data: BTreeMap<String, String> = serde_json::from_value(map["data"].clone())
+        .with_context(|| format!("{}: data must map texts to texts", path.display()))?;
+    let (settings, problems) = Settings::from_config_map(&data);
+    for problem in &problems {
+        eprintln!("{problem}");
+    }
+    if !problems.is_empty() {
+        bail!("the settings are refused; correct the keys above and try again");
+    }
+    Ok(settings)
+}
+
+/// An observation of a world in which nothing exists.
+pub fn nothing(intent: &Intent) -> Observation {
+    let keys = intent.objects().map(|object| ObjectKey::new(&object.kind, &object.name));
+    let secrets = intent.secrets.iter().map(|secret| (secret.object.name.clone(), Seen::Absent));
+    Observation {
+        has_finalizer: false,
+        objects: keys.map(|key| (key, Seen::Absent)).collect(),
+        secrets: secrets.collect(),
+        pods: Seen::Present(Vec::new()),
+        claims: Seen::Present(Vec::new()),
+        patroni_objects: Seen::Present(Vec::new()),
+        leader: Seen::Absent,
+        patroni: Seen::Absent,
+        catalog: Seen::Absent,
+        passwords: BTreeMap::new(),
+    }
+}

@@ -1,0 +1,239 @@
+//! Objects, Secrets, pods, claims and Patroni's ConfigMaps.
+
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::api::{Api, DynamicObject, ListParams};
+use kube::{Client, ResourceExt};
+use matriarch_cluster::{Intent, Object};
+use matriarch_plan::{ClaimSeen, ObjectKey, ObjectSeen, PodSeen, SecretSeen, Seen};
+use matriarch_settings::Settings;
+use serde_json::Value;
+
+use crate::kinds;
+
+/// Seen from a read of one object by name.
+fn seen<T>(answer: kube::Result<Option<T>>) -> Seen<T> {
+    match answer {
+        Ok(Some(object)) => Seen::Present(object),
+        Ok(None) => Seen::Absent,
+        Err(error) => Seen::Unknown(error.to_string()),
+    }
+}
+
+/// The live objects that the intent names, Secrets aside.
+pub async fn objects(client: &Client, intent: &Intent) -> BTreeMap<ObjectKey, Seen<ObjectSeen>> {
+    let wanted = [&intent.pod_service_account, &intent.pod_role_binding, &intent.stateful_set];
+    let wanted = wanted.into_iter().chain(&intent.services).chain(&intent.disruption_budgets);
+    join_all(wanted.map(|object| one(client, object))).await.into_iter().collect()
+}
+
+async fn one(client: &Client, object: &Object) -> (ObjectKey, Seen<ObjectSeen>) {
+    let api = kinds::namespaced(client, &object.kind, &object.namespace);
+    let found = match seen(api.get_opt(&object.name).await) {
+        Seen::Present(live) => whole(&live),
+        Seen::Absent => Seen::Absent,
+        Seen::Unknown(why) => Seen::Unknown(why),
+    };
+    (ObjectKey::new(&object.kind, &object.name), found)
+}
+
+fn whole(live: &DynamicObject) -> Seen<ObjectSeen> {
+    let uid = live.uid().unwrap_or_default();
+    match serde_json::to_value(live) {
+        Ok(body) => Seen::Present(ObjectSeen { uid, body }),
+        Err(error) => Seen::Unknown(error.to_string()),
+    }
+}
+
+/// Credentials Secrets by name, and their passwords apart from them.
+pub async fn secrets(
+    client: &Client,
+    intent: &Intent,
+) -> (BTreeMap<String, Seen<SecretSeen>>, BTreeMap<String, String>) {
+    let reads = intent.secrets.iter().map(|secret| async move {
+        let object = &secret.object;
+        let api: Api<Secret> = Api::namespaced(client.clone(), &object.namespace);
+        (object.name.clone(), seen(api.get_opt(&object.name).await))
+    });
+    let mut found = BTreeMap::new();
+    let mut passwords = BTreeMap::new();
+    for (name, secret) in join_all(reads).await {
+        let projected = match secret {
+            Seen::Absent => Seen::Absent,
+            Seen::Unknown(why) => Seen::Unknown(why),
+            Seen::Present(secret) => {
+                let password = text(&secret, "password");
+                passwords.extend(password.map(|password| (name.clone(), password)));
+                Seen::Present(project_secret(&secret))
+            }
+        };
+        found.insert(name, projected);
+    }
+    (found, passwords)
+}
+
+/// Every credentials Secret that carries the cluster's labels.
+pub async fn labelled_secrets(
+    client: &Client,
+    intent: &Intent,
+) -> BTreeMap<String, Seen<SecretSeen>> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), &intent.identity.namespace);
+    match api.list(&selector(intent)).await {
+        Err(error) => [("(all)".to_owned(), Seen::Unknown(error.to_string()))].into(),
+        Ok(list) => list.items.iter().map(|secret| (secret.name_any(), Seen::Present(project_secret(secret)))).collect(),
+    }
+}
+
+fn project_secret(secret: &Secret) -> SecretSeen {
+    SecretSeen {
+        uid: secret.uid().unwrap_or_default(),
+        username: text(secret, "username").unwrap_or_default(),
+        has_password: text(secret, "password").is_some(),
+    }
+}
+
+fn text(secret: &Secret, key: &str) -> Option<String> {
+    let bytes = &secret.data.as_ref()?.get(key)?.0;
+    let text = String::from_utf8(bytes.clone()).ok()?;
+    (!text.is_empty()).then_some(text)
+}
+
+fn selector(intent: &Intent) -> ListParams {
+    let labels = intent.selector.iter().map(|(key, value)| format!("{key}={value}"));
+    ListParams::default().labels(&labels.collect::<Vec<_>>().join(","))
+}
+
+/// Pods of the StatefulSet, by ordinal.
+pub async fn pods(client: &Client, intent: &Intent, settings: &Settings) -> Seen<Vec<PodSeen>> {
+    let api: Api<Pod> = Api::namespaced(client.clone(), &intent.identity.namespace);
+    match api.list(&selector(intent)).await {
+        Err(error) => Seen::Unknown(error.to_string()),
+        Ok(list) => {
+            let prefix = format!("{}-", intent.identity.name);
+            let mut pods: Vec<PodSeen> = list
+                .items
+                .iter()
+                .filter_map(|pod| project(pod, &prefix, &settings.pod_role_label))
+                .collect();
+            pods.sort_by_key(|pod| pod.ordinal);
+            Seen::Present(pods)
+        }
+    }
+}
+
+fn project(pod: &Pod, prefix: &str, role_label: &str) -> Option<PodSeen> {
+    let name = pod.name_any();
+    let ordinal = name.strip_prefix(prefix)?.parse().ok()?;
+    let status = pod.status.clone().unwrap_or_default();
+    let ready = status.conditions.iter().flatten().any(|condition| {
+        condition.type_ == "Ready" && condition.status == "True"
+    });
+    Some(PodSeen {
+        ordinal,
+        uid: pod.uid().unwrap_or_default(),
+        role_label: pod.labels().get(role_label).cloned(),
+        ready,
+        deleting: pod.metadata.deletion_timestamp.is_some(),
+        revision: pod.labels().get("controller-revision-hash").cloned().unwrap_or_default(),
+        node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
+        ip: status.pod_ip.clone().filter(|ip| !ip.is_empty()),
+        waiting: (!ready).then(|| waiting(&status)).flatten(),
+        spec: serde_json::to_value(&pod.spec).unwrap_or(Value::Null),
+        name,
+    })
+}
+
+/// Why a pod does not run: the scheduler's words, else a container's.
+fn waiting(status: &k8s_openapi::api::core::v1::PodStatus) -> Option<String> {
+    let unschedulable = status.conditions.iter().flatten().find(|condition| {
+        condition.type_ == "PodScheduled" && condition.status == "False"
+    });
+    if let Some(condition) = unschedulable {
+        let words = [condition.reason.clone(), condition.message.clone()];
+        return Some(words.into_iter().flatten().collect::<Vec<_>>().join(": "));
+    }
+    let states = status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
+    for container in states {
+        let state = container.state.as_ref();
+        let waiting = state.and_then(|state| state.waiting.as_ref());
+        let ended = state
+            .and_then(|state| state.terminated.as_ref())
+            .or(container.last_state.as_ref().and_then(|state| state.terminated.as_ref()));
+        let last_words = ended.and_then(|ended| ended.message.clone());
+        if let Some(waiting) = waiting {
+            let words = [waiting.reason.clone(), last_words.or_else(|| waiting.message.clone())];
+            return Some(words.into_iter().flatten().collect::<Vec<_>>().join(": "));
+        }
+        if let Some(ended) = state.and_then(|state| state.terminated.as_ref()) {
+            let words = [ended.reason.clone(), last_words];
+            return Some(words.into_iter().flatten().collect::<Vec<_>>().join(": "));
+        }
+    }
+    None
+}
+
+/// Where each pod can be reached.
+pub fn addresses(pods: &Seen<Vec<PodSeen>>) -> BTreeMap<String, String> {
+    let pods = pods.present().into_iter().flatten();
+    pods.filter_map(|pod| Some((pod.name.clone(), pod.ip.clone()?))).collect()
+}
+
+/// Volume claims of the cluster's claim template.
+pub async fn claims(client: &Client, intent: &Intent) -> Seen<Vec<ClaimSeen>> {
+    let api = kinds::namespaced(client, "PersistentVolumeClaim", &intent.identity.namespace);
+    match api.list(&selector(intent)).await {
+        Err(error) => Seen::Unknown(error.to_string()),
+        Ok(list) => {
+            let prefix = format!("pgdata-{}-", intent.identity.name);
+            let ours = list.items.iter().filter(|claim| {
+                let ordinal = claim.name_any();
+                ordinal.strip_prefix(&prefix).is_some_and(|rest| rest.parse::<u32>().is_ok())
+            });
+            Seen::Present(
+                ours.map(|claim| ClaimSeen {
+                    name: claim.name_any(),
+                    uid: claim.uid().unwrap_or_default(),
+                    deleting: claim.metadata.deletion_timestamp.is_some(),
+                })
+                .collect(),
+            )
+        }
+    }
+}
+
+/// Patroni's ConfigMaps with their uids, and the holder of the leader lock.
+pub async fn patroni_objects(
+    client: &Client,
+    namespace: &str,
+    cluster: &str,
+) -> (Seen<Vec<(ObjectKey, String)>>, Seen<String>) {
+    let api = kinds::namespaced(client, "ConfigMap", namespace);
+    let suffixes = ["leader", "config", "sync", "failover"];
+    let reads = suffixes.map(|suffix| {
+        let (api, name) = (api.clone(), format!("{cluster}-{suffix}"));
+        async move { seen(api.get_opt(&name).await) }
+    });
+    let answers = join_all(reads).await;
+    let leader = match answers.first() {
+        Some(Seen::Present(object)) => match object.annotations().get("leader") {
+            Some(leader) if !leader.is_empty() => Seen::Present(leader.clone()),
+            _ => Seen::Absent,
+        },
+        Some(Seen::Unknown(why)) => Seen::Unknown(why.clone()),
+        _ => Seen::Absent,
+    };
+    let mut found = Vec::new();
+    for answer in answers {
+        match answer {
+            Seen::Unknown(why) => return (Seen::Unknown(why), leader),
+            Seen::Absent => {}
+            Seen::Present(object) => found.push((
+                ObjectKey::new("ConfigMap", &object.name_any()),
+                object.uid().unwrap_or_default(),
+            )),
+        }
+    }
+    (Seen::Present(found), leader)
+}

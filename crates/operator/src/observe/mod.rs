@@ -1,0 +1,105 @@
+//! Reading the world. Never fails as a whole: what cannot be read is unknown.
+
+mod kubernetes;
+mod patroni;
+mod sql;
+
+pub use patroni::base_url;
+pub use sql::connect;
+
+use std::collections::BTreeMap;
+
+use kube::Client;
+use matriarch_cluster::Intent;
+use matriarch_plan::{Observation, Seen};
+use matriarch_settings::Settings;
+use serde_json::Value;
+
+/// The finalizer of the contract (01 §1.5).
+pub const FINALIZER: &str = "postgres-operator.acid.zalan.do";
+
+/// What it takes to look.
+#[derive(Clone)]
+pub struct Eyes {
+    client: Client,
+    patroni: matriarch_patroni::Client,
+}
+
+/// An observation, and beside it the passwords, which never become part of it.
+pub struct Sight {
+    /// What planning may use.
+    pub observation: Observation,
+    /// Where things are, for the hands.
+    pub addresses: Addresses,
+}
+
+/// What acting needs to know beyond the plan.
+#[derive(Default)]
+pub struct Addresses {
+    /// Pod name to pod address.
+    pub pods: BTreeMap<String, String>,
+    /// The primary, if known.
+    pub primary: Option<String>,
+    /// Secret name to password.
+    pub passwords: BTreeMap<String, String>,
+}
+
+impl Eyes {
+    /// Eyes on the cluster of `client`.
+    pub fn new(client: Client, patroni: matriarch_patroni::Client) -> Self {
+        Self { client, patroni }
+    }
+
+    /// As [`Self::observe`], and at Secrets of users who left the manifest: a deletion
+    /// removes those too.
+    pub async fn observe_all(
+        &self,
+        manifest: &Value,
+        intent: &Intent,
+        settings: &Settings,
+    ) -> Sight {
+        let mut sight = self.observe(manifest, intent, settings).await;
+        let listed = kubernetes::labelled_secrets(&self.client, intent).await;
+        sight.observation.secrets.extend(listed);
+        sight
+    }
+
+    /// Looks at everything that concerns one cluster.
+    pub async fn observe(&self, manifest: &Value, intent: &Intent, settings: &Settings) -> Sight {
+        let names = &intent.identity;
+        let (objects, (secrets, passwords), pods, claims, (patroni_objects, leader)) = tokio::join!(
+            kubernetes::objects(&self.client, intent),
+            kubernetes::secrets(&self.client, intent),
+            kubernetes::pods(&self.client, intent, settings),
+            kubernetes::claims(&self.client, intent),
+            kubernetes::patroni_objects(&self.client, &names.namespace, &names.name),
+        );
+        let addresses = Addresses {
+            pods: kubernetes::addresses(&pods),
+            primary: leader.present().cloned(),
+            passwords,
+        };
+        let patroni = patroni::observe(&self.patroni, &addresses, &pods).await;
+        let mut observation = Observation {
+            has_finalizer: has_finalizer(manifest),
+            objects,
+            secrets,
+            pods,
+            claims,
+            patroni_objects,
+            leader,
+            patroni,
+            catalog: Seen::Absent,
+            passwords: BTreeMap::new(),
+        };
+        let (catalog, states) = sql::observe(intent, settings, &observation, &addresses).await;
+        observation.catalog = catalog;
+        observation.passwords = states;
+        Sight { observation, addresses }
+    }
+}
+
+fn has_finalizer(manifest: &Value) -> bool {
+    let finalizers = manifest["metadata"]["finalizers"].as_array();
+    finalizers.is_some_and(|list| list.iter().any(|finalizer| finalizer == FINALIZER))
+}

@@ -1,0 +1,88 @@
+//! Patroni's answers: members and dynamic configuration.
+
+use std::collections::BTreeMap;
+
+use matriarch_patroni::{Client, Lag, Status};
+use matriarch_plan::{Member, PatroniSeen, PodSeen, Seen};
+use serde_json::Value;
+
+use super::Addresses;
+
+/// The REST address of a member (05 §12).
+pub fn base_url(address: &str) -> String {
+    format!("http://{address}:8008")
+}
+
+/// Asks the leader first, then the other running pods, until one answers.
+pub async fn observe(
+    client: &Client,
+    addresses: &Addresses,
+    pods: &Seen<Vec<PodSeen>>,
+) -> Seen<PatroniSeen> {
+    let pods = match pods {
+        Seen::Present(pods) => pods,
+        Seen::Absent => return Seen::Absent,
+        Seen::Unknown(why) => return Seen::Unknown(why.clone()),
+    };
+    let mut running: Vec<&PodSeen> =
+        pods.iter().filter(|pod| pod.ip.is_some() && pod.waiting.is_none()).collect();
+    // Asked only before there is a leader lock: nobody's Patroni can lead then.
+    if running.is_empty() {
+        return Seen::Absent;
+    }
+    running.sort_by_key(|pod| addresses.primary.as_ref() != Some(&pod.name));
+    let mut why = String::new();
+    for pod in running {
+        let Some(address) = addresses.pods.get(&pod.name) else { continue };
+        match ask(client, &base_url(address), addresses).await {
+            Ok(seen) => return Seen::Present(seen),
+            Err(error) => why = format!("{}: {error}", pod.name),
+        }
+    }
+    Seen::Unknown(why)
+}
+
+async fn ask(
+    client: &Client,
+    url: &str,
+    addresses: &Addresses,
+) -> Result<PatroniSeen, matriarch_patroni::Error> {
+    let (view, config) = tokio::join!(client.cluster(url), client.config(url));
+    let view = view?;
+    let mut members = Vec::new();
+    for member in view.members {
+        let pending_restart = match addresses.pods.get(&member.name) {
+            Some(address) if member.pending_restart => {
+                // Which parameters, if the member says so; that it is pending is known.
+                let status = client.status(&base_url(address)).await;
+                Some(status.map(|status| pending(&status)).unwrap_or_default())
+            }
+            _ => None,
+        };
+        members.push(Member {
+            lag_bytes: match member.lag {
+                Some(Lag::Bytes(bytes)) => Some(bytes),
+                Some(Lag::Unknown) => None,
+                None => Some(0),
+            },
+            name: member.name,
+            role: member.role,
+            state: member.state,
+            pending_restart,
+        });
+    }
+    members.sort_by(|a, b| a.name.cmp(&b.name));
+    let config = match config {
+        Ok(config) => Seen::Present(config),
+        Err(error) => Seen::Unknown(error.to_string()),
+    };
+    Ok(PatroniSeen { members, paused: view.pause, config })
+}
+
+fn pending(status: &Status) -> BTreeMap<String, (String, String)> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let reasons = status.pending_restart_reason.as_object().into_iter().flatten();
+    reasons
+        .map(|(name, change)| (name.clone(), (text(&change["old_value"]), text(&change["new_value"]))))
+        .collect()
+}

@@ -1,0 +1,223 @@
+//! Status and events of a `postgresql` object. Written only when something changed.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::api::{Patch, PatchParams};
+use kube::runtime::events::{Event, EventType, Recorder};
+use matriarch_api::{PostgresqlStatus, Problem};
+use matriarch_plan::{Action, Outcome, Plan, Risk, Step};
+use serde_json::{Value, json};
+use tracing::warn;
+
+use crate::controller::Context;
+use crate::kinds;
+
+/// Field manager of the status.
+const STATUS_MANAGER: &str = "matriarch-status";
+/// The API server refuses longer notes (1 kB).
+const LONGEST_NOTE: usize = 1000;
+
+/// Writes for one object.
+pub struct Report<'a> {
+    context: &'a Context,
+    regarding: ObjectReference,
+    before: PostgresqlStatus,
+    resource_version: String,
+}
+
+impl<'a> Report<'a> {
+    /// A report on the object as it was read.
+    pub fn new(context: &'a Context, manifest: &Value) -> Self {
+        let metadata = &manifest["metadata"];
+        let text = |key: &str| metadata[key].as_str().unwrap_or_default().to_owned();
+        Self {
+            context,
+            regarding: ObjectReference {
+                api_version: Some("acid.zalan.do/v1".to_owned()),
+                kind: Some("postgresql".to_owned()),
+                name: Some(text("name")),
+                namespace: Some(text("namespace")),
+                uid: Some(text("uid")),
+                ..ObjectReference::default()
+            },
+            before: status_of(manifest),
+            resource_version: text("resourceVersion"),
+        }
+    }
+
+    /// The status that stands in the object.
+    pub fn status_before(&self) -> &PostgresqlStatus {
+        &self.before
+    }
+
+    fn name(&self) -> &str {
+        self.regarding.name.as_deref().unwrap_or_default()
+    }
+
+    /// Says what is about to be disrupted, before it is.
+    pub async fn announce(&self, plan: &Plan) {
+        if self.before.postgres_cluster_status.is_empty() && !plan.steps.is_empty() {
+            self.event(EventType::Normal, "Create", "Started creation of new cluster resources").await;
+        }
+        for step in plan.steps.iter().filter(|step| step.action.risk() == Risk::Disruptive) {
+            let note = format!("{} because {}", step.action, step.reasons());
+            self.event(EventType::Normal, reason_of(&step.action), &note).await;
+        }
+        for refusal in &plan.refusals {
+            let note = format!("{}: {}", refusal.what, refusal.because);
+            self.event(EventType::Warning, "Refused", &note).await;
+        }
+    }
+
+    /// Says that a deletion begins, in the pass that removes the StatefulSet.
+    pub async fn announce_deletion(&self, plan: &Plan) {
+        let begins = plan.steps.iter().any(|step| {
+            matches!(&step.action, Action::Delete { key, .. } if key.kind == "StatefulSet")
+        });
+        if !begins {
+            return;
+        }
+        self.event(EventType::Normal, "Delete", "Started deletion of cluster resources").await;
+    }
+
+    /// Events for what was done, then the status.
+    pub async fn conclude(
+        &self,
+        outcomes: &[(Step, Outcome)],
+        after: &PostgresqlStatus,
+    ) -> kube::Result<()> {
+        self.events_of(outcomes).await;
+        let (was, is) = (&self.before.postgres_cluster_status, &after.postgres_cluster_status);
+        if was != is && is == "Running" {
+            self.event(EventType::Normal, "StatefulSet", "Pods are ready").await;
+        }
+        let blocked = after.conditions.iter().find(|condition| {
+            condition.type_ == "Degraded" && condition.status == "True"
+        });
+        let blocked_before = self.before.conditions.iter().find(|condition| {
+            condition.type_ == "Degraded" && condition.status == "True"
+        });
+        if let Some(condition) = blocked
+            && blocked_before.map(|before| &before.message) != Some(&condition.message)
+        {
+            let note = condition.message.clone();
+            self.event(EventType::Warning, &condition.reason, &note).await;
+        }
+        self.write(after).await
+    }
+
+    /// One event per thing that was made or failed.
+    pub async fn events_of(&self, outcomes: &[(Step, Outcome)]) {
+        let secrets = outcomes.iter().filter(|(step, outcome)| {
+            matches!(step.action, Action::CreateSecret(_)) && *outcome == Outcome::Applied
+        });
+        if secrets.count() > 0 {
+            self.event(EventType::Normal, "Secrets", "The secrets have been successfully created").await;
+        }
+        for (step, outcome) in outcomes {
+            match (outcome, &step.action) {
+                (Outcome::Failed(why), action) => {
+                    let note = format!("{action} failed: {why}");
+                    self.event(EventType::Warning, reason_of(action), &note).await;
+                }
+                (Outcome::Applied, Action::Apply { object, creates: true }) => {
+                    let name = format!("\"{}/{}\"", object.namespace, object.name);
+                    let note = match object.kind.as_str() {
+                        "StatefulSet" => format!("Statefulset {name} has been successfully created"),
+                        "Service" => format!("The service {name} has been successfully created"),
+                        kind => format!("The {kind} {name} has been successfully created"),
+                    };
+                    self.event(EventType::Normal, reason_of(&step.action), &note).await;
+                }
+                (Outcome::Applied, Action::Apply { .. } | Action::Sql(_) | Action::PatchPatroniConfig(_)) => {
+                    let note = format!("{} because {}", step.action, step.reasons());
+                    self.event(EventType::Normal, reason_of(&step.action), &note).await;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// All problems in one status and one event.
+    pub async fn refuse(&self, problems: &[Problem], after: &PostgresqlStatus) -> kube::Result<()> {
+        if self.before != *after {
+            let note = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+            let reason = if after.postgres_cluster_status == "UpdateFailed" { "Update" } else { "Create" };
+            self.event(EventType::Warning, reason, &note).await;
+        }
+        self.write(after).await
+    }
+
+    async fn write(&self, after: &PostgresqlStatus) -> kube::Result<()> {
+        if self.before == *after {
+            return Ok(());
+        }
+        let namespace = self.regarding.namespace.as_deref().unwrap_or_default();
+        let api = kinds::namespaced(&self.context.client, "postgresql", namespace);
+        let parameters = PatchParams {
+            field_manager: Some(STATUS_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let patch = json!({ "status": after });
+        match api.patch_status(self.name(), &parameters, &Patch::Merge(&patch)).await {
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            result => result.map(|_| ()),
+        }
+    }
+
+    async fn event(&self, type_: EventType, reason: &str, note: &str) {
+        publish(&self.context.recorder, &self.regarding, type_, reason, note).await;
+    }
+}
+
+/// Publishes an event; that it cannot be written stops nothing.
+pub async fn publish(
+    recorder: &Recorder,
+    regarding: &ObjectReference,
+    type_: EventType,
+    reason: &str,
+    note: &str,
+) {
+    let event = Event {
+        type_,
+        reason: reason.to_owned(),
+        note: Some(note.chars().take(LONGEST_NOTE).collect()),
+        action: reason.to_owned(),
+        secondary: None,
+    };
+    if let Err(error) = recorder.publish(&event, regarding).await {
+        warn!("the event \"{note}\" cannot be written: {error}");
+    }
+}
+
+/// The contract's event reasons (01 §1.6).
+fn reason_of(action: &Action) -> &'static str {
+    match action {
+        Action::Apply { object, creates: true } | Action::CreateOnce(object) => {
+            match object.kind.as_str() {
+                "Service" => "Services",
+                "StatefulSet" => "StatefulSet",
+                "PodDisruptionBudget" => "PodDisruptionBudgets",
+                _ => "Create",
+            }
+        }
+        Action::CreateSecret(_) => "Secrets",
+        Action::Switchover { .. } => "Switchover",
+        Action::Delete { .. } | Action::RemoveFinalizer => "Delete",
+        Action::AddFinalizer
+        | Action::Apply { .. }
+        | Action::DeletePod { .. }
+        | Action::RestartMember { .. }
+        | Action::PatchPatroniConfig(_)
+        | Action::Sql(_) => "Update",
+    }
+}
+
+/// The status as read; the ancient form is a bare text (01 §1.4).
+fn status_of(manifest: &Value) -> PostgresqlStatus {
+    match &manifest["status"] {
+        Value::String(word) => {
+            PostgresqlStatus { postgres_cluster_status: word.clone(), ..PostgresqlStatus::default() }
+        }
+        status => serde_json::from_value(status.clone()).unwrap_or_default(),
+    }
+}

@@ -1,0 +1,210 @@
+//! The closed list of effects, and the steps that carry them.
+
+use std::fmt;
+
+use matriarch_cluster::{CredentialSecret, Object};
+use matriarch_sql::Statement;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::observation::ObjectKey;
+
+/// Why: names the field or fact. The same text appears in the plan, the event, the
+/// condition and the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reason(pub String);
+
+impl Reason {
+    /// A reason from any text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Lanes run in this order; a failure stops its own lane only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Lane {
+    /// Kubernetes objects.
+    Objects,
+    /// Patroni's dynamic configuration.
+    Config,
+    /// Pods: rolling updates, switchovers, restarts.
+    Pods,
+    /// Roles and databases.
+    Sql,
+    /// Removal of a deleted cluster.
+    Cleanup,
+}
+
+impl Lane {
+    /// The word printed in front of a step.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Objects => "objects",
+            Self::Config => "config",
+            Self::Pods => "pods",
+            Self::Sql => "sql",
+            Self::Cleanup => "cleanup",
+        }
+    }
+}
+
+/// What a step may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Risk {
+    /// Nobody notices.
+    Safe,
+    /// Connections break, or one member is gone for a while.
+    Disruptive,
+    /// Something is removed for good.
+    Destructive,
+}
+
+/// One effect on the world.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub enum Action {
+    /// Put our finalizer into the manifest.
+    AddFinalizer,
+    /// Take our finalizer out of the manifest: the deletion is complete.
+    RemoveFinalizer,
+    /// Server-side apply, creating or correcting the object.
+    Apply {
+        /// The whole object.
+        object: Object,
+        /// It does not exist yet.
+        creates: bool,
+    },
+    /// Create it unless it exists; an existing one is left alone.
+    CreateOnce(Object),
+    /// Create a credentials Secret; `act` generates the password.
+    CreateSecret(CredentialSecret),
+    /// Delete an object, if it is still the one that was seen.
+    Delete {
+        /// Which.
+        key: ObjectKey,
+        /// Precondition.
+        uid: String,
+    },
+    /// Delete a pod so that its StatefulSet makes a new one.
+    DeletePod {
+        /// Pod name.
+        name: String,
+        /// Precondition.
+        uid: String,
+    },
+    /// Hand the primary role over.
+    Switchover {
+        /// The primary of now.
+        from: String,
+        /// The healthiest replica.
+        to: String,
+    },
+    /// Merge into Patroni's dynamic configuration.
+    PatchPatroniConfig(Value),
+    /// Restart PostgreSQL in a member, if a restart is still pending there.
+    RestartMember {
+        /// Member name.
+        name: String,
+    },
+    /// Run a statement on the primary.
+    Sql(Statement),
+}
+
+impl Action {
+    /// What it may cost.
+    pub fn risk(&self) -> Risk {
+        match self {
+            Self::DeletePod { .. } | Self::Switchover { .. } | Self::RestartMember { .. } => {
+                Risk::Disruptive
+            }
+            Self::Delete { .. } | Self::RemoveFinalizer => Risk::Destructive,
+            Self::AddFinalizer
+            | Self::Apply { .. }
+            | Self::CreateOnce(_)
+            | Self::CreateSecret(_)
+            | Self::PatchPatroniConfig(_)
+            | Self::Sql(_) => Risk::Safe,
+        }
+    }
+
+    /// The lane it runs in.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::AddFinalizer
+            | Self::Apply { .. }
+            | Self::CreateOnce(_)
+            | Self::CreateSecret(_) => Lane::Objects,
+            Self::PatchPatroniConfig(_) => Lane::Config,
+            Self::DeletePod { .. } | Self::Switchover { .. } | Self::RestartMember { .. } => {
+                Lane::Pods
+            }
+            Self::Sql(_) => Lane::Sql,
+            Self::Delete { .. } | Self::RemoveFinalizer => Lane::Cleanup,
+        }
+    }
+
+    /// `+` creates, `~` changes, `-` removes, `!` disrupts.
+    pub fn mark(&self) -> char {
+        match self {
+            Self::Apply { creates: true, .. } | Self::CreateOnce(_) | Self::CreateSecret(_) => '+',
+            Self::Sql(Statement::CreateRole { .. } | Statement::CreateDatabase { .. }) => '+',
+            Self::AddFinalizer | Self::Apply { .. } | Self::PatchPatroniConfig(_) | Self::Sql(_) => {
+                '~'
+            }
+            Self::DeletePod { .. } | Self::Switchover { .. } | Self::RestartMember { .. } => '!',
+            Self::Delete { .. } | Self::RemoveFinalizer => '-',
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AddFinalizer => f.write_str("add the finalizer to the manifest"),
+            Self::RemoveFinalizer => f.write_str("remove the finalizer from the manifest"),
+            Self::Apply { object, creates } => {
+                let verb = if *creates { "create" } else { "update" };
+                write!(f, "{verb} {} {}", object.kind, object.name)
+            }
+            Self::CreateOnce(object) => write!(f, "create {} {}", object.kind, object.name),
+            Self::CreateSecret(secret) => write!(
+                f,
+                "create Secret {} for role {} (password: generate)",
+                secret.object.name, secret.username
+            ),
+            Self::Delete { key, .. } => write!(f, "delete {} {}", key.kind, key.name),
+            Self::DeletePod { name, .. } => write!(f, "recreate pod {name}"),
+            Self::Switchover { from, to } => write!(f, "switch over from {from} to {to}"),
+            Self::PatchPatroniConfig(patch) => write!(f, "patch Patroni's configuration: {patch}"),
+            Self::RestartMember { name } => write!(f, "restart PostgreSQL in {name}"),
+            Self::Sql(statement) => write!(f, "{statement}"),
+        }
+    }
+}
+
+/// An action with its reasons.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Step {
+    /// What.
+    pub action: Action,
+    /// Why; never empty.
+    pub because: Vec<Reason>,
+}
+
+impl Step {
+    /// A step with one reason.
+    pub fn new(action: Action, because: impl Into<String>) -> Self {
+        Self { action, because: vec![Reason::new(because)] }
+    }
+
+    /// The reasons as one line.
+    pub fn reasons(&self) -> String {
+        self.because.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    }
+}

@@ -1,0 +1,120 @@
+//! Removing a cluster whose manifest carries a deletionTimestamp. Never inferred from
+//! anything else. Pods go before Patroni's own objects, because a living Patroni would
+//! make them again (04 §6).
+
+use matriarch_cluster::Intent;
+use matriarch_settings::Settings;
+
+use crate::action::{Action, Lane, Step};
+use crate::observation::{ObjectKey, Observation};
+use crate::plan::{Gate, Plan};
+use crate::planner::key_of;
+use crate::seen::Seen;
+
+const DELETED: &str = "the manifest was deleted";
+
+/// What to do so that nothing of the cluster remains but what the settings keep.
+pub fn plan_deletion(intent: &Intent, settings: &Settings, seen: &Observation) -> Plan {
+    let identity = &intent.identity;
+    let mut plan = Plan {
+        subject: format!("deletion of cluster {}/{}", identity.namespace, identity.name),
+        ..Plan::default()
+    };
+    for object in std::iter::once(&intent.stateful_set)
+        .chain(&intent.disruption_budgets)
+        .chain(&intent.services)
+    {
+        let key = key_of(object);
+        match seen.object(&key) {
+            Seen::Absent => {}
+            Seen::Unknown(why) => plan.gates.push(unseen(&key, &why)),
+            Seen::Present(live) => {
+                let labels = &live.body["metadata"]["labels"];
+                let ours = intent.selector.iter().all(|(name, value)| labels[name] == **value);
+                let going = !live.body["metadata"]["deletionTimestamp"].is_null();
+                if ours && going {
+                    plan.gates.push(going_away(&key));
+                } else if ours {
+                    plan.steps.push(delete(key, &live.uid));
+                }
+            }
+        }
+    }
+    plan_pods(seen, &mut plan);
+    if settings.enable_secrets_deletion {
+        for (name, secret) in &seen.secrets {
+            let key = ObjectKey::new("Secret", name);
+            match secret {
+                Seen::Absent => {}
+                Seen::Unknown(why) => plan.gates.push(unseen(&key, why)),
+                Seen::Present(secret) => plan.steps.push(delete(key, &secret.uid)),
+            }
+        }
+    }
+    if plan.is_settled() {
+        plan_rest(settings, seen, &mut plan);
+    }
+    if plan.is_settled() && seen.has_finalizer {
+        plan.steps.push(Step::new(Action::RemoveFinalizer, "everything else is gone"));
+    }
+    plan
+}
+
+fn plan_pods(seen: &Observation, plan: &mut Plan) {
+    match &seen.pods {
+        Seen::Present(pods) => {
+            if let Some(pod) = pods.first() {
+                plan.gates.push(going_away(&ObjectKey::new("Pod", &pod.name)));
+            }
+        }
+        Seen::Absent => {}
+        Seen::Unknown(why) => {
+            plan.gates.push(Gate::new(Lane::Cleanup, "the pods can be listed", why.clone()));
+        }
+    }
+}
+
+/// What goes after the pods: volume claims and Patroni's objects.
+fn plan_rest(settings: &Settings, seen: &Observation, plan: &mut Plan) {
+    if settings.enable_persistent_volume_claim_deletion {
+        match &seen.claims {
+            Seen::Present(claims) => {
+                for claim in claims {
+                    let key = ObjectKey::new("PersistentVolumeClaim", &claim.name);
+                    if claim.deleting {
+                        plan.gates.push(going_away(&key));
+                    } else {
+                        plan.steps.push(delete(key, &claim.uid));
+                    }
+                }
+            }
+            Seen::Absent => {}
+            Seen::Unknown(why) => {
+                plan.gates.push(Gate::new(Lane::Cleanup, "the claims can be listed", why.clone()));
+            }
+        }
+    }
+    match &seen.patroni_objects {
+        Seen::Present(objects) => plan
+            .steps
+            .extend(objects.iter().map(|(key, uid)| delete(key.clone(), uid))),
+        Seen::Absent => {}
+        Seen::Unknown(why) => plan.gates.push(Gate::new(
+            Lane::Cleanup,
+            "Patroni's objects can be listed",
+            why.clone(),
+        )),
+    }
+}
+
+fn delete(key: ObjectKey, uid: &str) -> Step {
+    Step::new(Action::Delete { key, uid: uid.to_owned() }, DELETED)
+}
+
+fn going_away(key: &ObjectKey) -> Gate {
+    Gate::new(Lane::Cleanup, format!("{} {} is gone", key.kind, key.name), "it is terminating")
+}
+
+fn unseen(key: &ObjectKey, why: &str) -> Gate {
+    Gate::new(Lane::Cleanup, format!("{} {} can be read", key.kind, key.name), why)
+}

@@ -1,0 +1,235 @@
+//! What differs between a rendered object and the live one, after the API server's
+//! defaulting: every rendered field must be there and mean the same; fields that were
+//! not rendered belong to others.
+
+use matriarch_cluster::quantity::Quantity;
+use serde_json::Value;
+
+/// One differing field.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    /// Dotted path, list elements by key: `spec.containers[postgres].image`.
+    pub path: String,
+    /// The live value; null when absent.
+    pub from: Value,
+    /// The rendered value; null when it should be absent.
+    pub to: Value,
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} → {}", self.path, short(&self.from), short(&self.to))
+    }
+}
+
+/// A value short enough for a line; long ones are cut, the path tells the rest.
+fn short(value: &Value) -> String {
+    match value {
+        Value::Null => "(absent)".to_owned(),
+        Value::String(text) => cut(text),
+        other => cut(&other.to_string()),
+    }
+}
+
+fn cut(text: &str) -> String {
+    const MOST: usize = 80;
+    if text.chars().count() <= MOST {
+        return text.to_owned();
+    }
+    text.chars().take(MOST).chain(['…']).collect()
+}
+
+/// All differences of `live` from `desired`, below `path`.
+pub fn differences(desired: &Value, live: &Value, path: &str) -> Vec<Difference> {
+    let mut found = Vec::new();
+    compare(desired, Some(live), path, &mut found);
+    found
+}
+
+fn compare(desired: &Value, live: Option<&Value>, path: &str, found: &mut Vec<Difference>) {
+    let live_value = live.unwrap_or(&Value::Null);
+    // The API server drops empty values; absent and empty mean the same (03 §2.5).
+    if is_empty(desired) && is_empty(live_value) {
+        return;
+    }
+    match (desired, live_value) {
+        (Value::Object(desired), Value::Object(live)) => {
+            for (key, value) in desired {
+                compare(value, live.get(key), &join(path, key), found);
+            }
+        }
+        (Value::Array(desired), Value::Array(live)) => compare_lists(desired, live, path, found),
+        (desired, live) if same_scalar(desired, live, path) => {}
+        _ => found.push(Difference {
+            path: path.to_owned(),
+            from: live_value.clone(),
+            to: desired.clone(),
+        }),
+    }
+}
+
+fn compare_lists(desired: &[Value], live: &[Value], path: &str, found: &mut Vec<Difference>) {
+    if let Some(key) = list_key(path, desired) {
+        for element in desired {
+            let name = &element[key];
+            let twin = live.iter().find(|candidate| &candidate[key] == name);
+            let below = format!("{path}[{}]", name.as_str().map_or(name.to_string(), str::to_owned));
+            match twin {
+                Some(twin) if is_json_text(name) => compare_json_text(element, twin, &below, found),
+                twin => compare(element, twin, &below, found),
+            }
+        }
+        return;
+    }
+    if desired.len() != live.len() {
+        found.push(Difference {
+            path: path.to_owned(),
+            from: Value::Array(live.to_vec()),
+            to: Value::Array(desired.to_vec()),
+        });
+        return;
+    }
+    for (index, (desired, live)) in desired.iter().zip(live).enumerate() {
+        compare(desired, Some(live), &format!("{path}[{index}]"), found);
+    }
+}
+
+/// The key of a list that Kubernetes treats as a map, or `None` for an ordered list.
+fn list_key(path: &str, list: &[Value]) -> Option<&'static str> {
+    let last = path.rsplit('.').next().unwrap_or(path);
+    let key = match last {
+        "containers" | "initContainers" | "env" | "volumes" => "name",
+        "volumeMounts" => "mountPath",
+        "ports" if list.iter().all(|port| port.get("containerPort").is_some()) => "containerPort",
+        "ports" if list.iter().all(|port| port.get("port").is_some()) => "port",
+        _ => return None,
+    };
+    list.iter().all(|element| element.get(key).is_some()).then_some(key)
+}
+
+/// Environment variables whose text is JSON: compared by meaning (03 §2.5).
+fn is_json_text(name: &Value) -> bool {
+    matches!(name.as_str(), Some("SPILO_CONFIGURATION" | "KUBERNETES_LABELS"))
+}
+
+fn compare_json_text(desired: &Value, live: &Value, path: &str, found: &mut Vec<Difference>) {
+    let (wanted, seen) = (parse(desired), parse(live));
+    if wanted.is_none() || wanted != seen {
+        compare(desired, Some(live), path, found);
+    }
+}
+
+fn parse(variable: &Value) -> Option<Value> {
+    serde_json::from_str(variable.get("value")?.as_str()?).ok()
+}
+
+fn same_scalar(desired: &Value, live: &Value, path: &str) -> bool {
+    if desired == live {
+        return true;
+    }
+    let is_quantity = ["requests.", "limits.", "sizeLimit"].iter().any(|part| path.contains(part));
+    is_quantity
+        && match (quantity_text(desired), quantity_text(live)) {
+            (Some(desired), Some(live)) => same_quantity(&desired, &live),
+            _ => false,
+        }
+}
+
+/// Whether both texts mean the same amount (`1000m` and `1`).
+fn same_quantity(a: &str, b: &str) -> bool {
+    match (Quantity::parse(a), Quantity::parse(b)) {
+        (Ok(a), Ok(b)) => !a.less_than(b) && !b.less_than(a),
+        _ => false,
+    }
+}
+
+fn quantity_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+fn join(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+/// What makes a pod of this template differ from a running pod, so that it must be
+/// recreated. `bootstrap.dcs` of SPILO_CONFIGURATION is left out: Patroni's dynamic
+/// configuration carries it and no pod restarts for it (04 §7.1).
+pub fn pod_differences(template_spec: &Value, pod_spec: &Value) -> Vec<Difference> {
+    differences(&without_dcs(template_spec), &without_dcs(pod_spec), "spec")
+}
+
+fn without_dcs(spec: &Value) -> Value {
+    let mut spec = spec.clone();
+    let containers = spec.get_mut("containers").and_then(Value::as_array_mut);
+    for variable in containers
+        .into_iter()
+        .flatten()
+        .filter_map(|container| container.get_mut("env").and_then(Value::as_array_mut))
+        .flatten()
+    {
+        if variable["name"] != "SPILO_CONFIGURATION" {
+            continue;
+        }
+        if let Some(mut configuration) = parse(variable) {
+            if let Some(bootstrap) =
+                configuration.get_mut("bootstrap").and_then(Value::as_object_mut)
+            {
+                bootstrap.remove("dcs");
+            }
+            variable["value"] = Value::String(configuration.to_string());
+        }
+    }
+    spec
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn paths(desired: &Value, live: &Value) -> Vec<String> {
+        differences(desired, live, "").into_iter().map(|difference| difference.path).collect()
+    }
+
+    #[test]
+    fn server_defaults_and_canonical_quantities_are_no_difference() {
+        let desired = json!({"tolerations": [], "resources": {"requests": {"cpu": "1000m", "memory": "1024Mi"}},
+            "ports": [{"containerPort": 8008, "protocol": "TCP"}]});
+        let live = json!({"dnsPolicy": "ClusterFirst", "resources": {"requests": {"cpu": "1", "memory": "1Gi"}},
+            "ports": [{"containerPort": 8008, "protocol": "TCP", "hostPort": 0}]});
+        assert_eq!(paths(&desired, &live), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_changed_removed_or_moved_field_is_named() {
+        let desired = json!({"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}], "args": ["x"]});
+        let live = json!({"env": [{"name": "B", "value": "3"}], "args": ["x", "y"]});
+        assert_eq!(paths(&desired, &live), ["env[A]", "env[B].value", "args"]
+            .map(String::from).into_iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn dynamic_configuration_restarts_nobody_but_local_parameters_do() {
+        let spec = |text: &str| json!({"containers": [{"name": "postgres",
+            "env": [{"name": "SPILO_CONFIGURATION", "value": text}]}]});
+        let old = spec(r#"{"postgresql":{},"bootstrap":{"initdb":[],"dcs":{"ttl":20}}}"#);
+        let dcs = spec(r#"{"bootstrap":{"dcs":{"ttl":30},"initdb":[]},"postgresql":{}}"#);
+        let local = spec(r#"{"postgresql":{"parameters":{"shared_buffers":"32MB"}},"bootstrap":{"initdb":[]}}"#);
+        assert!(pod_differences(&dcs, &old).is_empty());
+        assert_eq!(pod_differences(&local, &old).len(), 1);
+    }
+}

@@ -1,0 +1,199 @@
+//! What was seen of one cluster in one pass.
+
+use std::collections::BTreeMap;
+
+use matriarch_sql::{Catalog, PasswordState};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::Seen;
+
+/// Kind and name of an object in the cluster's namespace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ObjectKey {
+    /// Kind, as in the manifest: `StatefulSet`.
+    pub kind: String,
+    /// Name.
+    pub name: String,
+}
+
+impl ObjectKey {
+    /// A key from borrowed parts.
+    pub fn new(kind: &str, name: &str) -> Self {
+        Self { kind: kind.to_owned(), name: name.to_owned() }
+    }
+}
+
+/// A live object, as the API server returned it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ObjectSeen {
+    /// The object's uid: the precondition of its deletion.
+    pub uid: String,
+    /// The whole object.
+    pub body: Value,
+}
+
+/// A credentials Secret, without its password.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SecretSeen {
+    /// Uid, the precondition of a deletion.
+    pub uid: String,
+    /// `data.username`.
+    pub username: String,
+    /// Whether `data.password` is there and not empty.
+    pub has_password: bool,
+}
+
+/// A database pod.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PodSeen {
+    /// Name, which is also the Patroni member's name.
+    pub name: String,
+    /// Uid, the precondition of a deletion.
+    pub uid: String,
+    /// The StatefulSet's ordinal.
+    pub ordinal: u32,
+    /// Value of the role label; a hint only.
+    pub role_label: Option<String>,
+    /// All containers run and are ready.
+    pub ready: bool,
+    /// A deletionTimestamp is set.
+    pub deleting: bool,
+    /// Label `controller-revision-hash`.
+    pub revision: String,
+    /// Node the pod is bound to.
+    pub node: Option<String>,
+    /// Pod address.
+    pub ip: Option<String>,
+    /// Why it does not run: the scheduler's or a container's own words.
+    pub waiting: Option<String>,
+    /// `spec` of the pod.
+    pub spec: Value,
+}
+
+/// A volume claim of the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ClaimSeen {
+    /// Name.
+    pub name: String,
+    /// Uid, the precondition of a deletion.
+    pub uid: String,
+    /// A deletionTimestamp is set.
+    pub deleting: bool,
+}
+
+/// One member as Patroni lists it (`GET /cluster`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Member {
+    /// Name, equal to the pod's.
+    pub name: String,
+    /// Patroni's role: `leader`, `replica`, `sync_standby`, …
+    pub role: String,
+    /// Patroni's state: `running`, `streaming`, …
+    pub state: String,
+    /// Replay lag in bytes; `None` when Patroni says it does not know.
+    pub lag_bytes: Option<u64>,
+    /// Whether a restart is needed for parameters to take effect, and the parameters
+    /// with old and new values.
+    pub pending_restart: Option<BTreeMap<String, (String, String)>>,
+}
+
+impl Member {
+    /// Whether this member is the leader of a primary or standby cluster.
+    pub fn is_leader(&self) -> bool {
+        matches!(self.role.as_str(), "leader" | "standby_leader")
+    }
+
+    /// Whether a replica follows the leader: `streaming` since Patroni 3.0.4, `running`
+    /// before; the leader itself must be `running`.
+    pub fn is_healthy(&self) -> bool {
+        match self.state.as_str() {
+            "streaming" | "in archive recovery" => !self.is_leader(),
+            "running" => true,
+            _ => false,
+        }
+    }
+}
+
+/// What Patroni answered.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PatroniSeen {
+    /// All members.
+    pub members: Vec<Member>,
+    /// Failover is paused (`pause: true`).
+    pub paused: bool,
+    /// The dynamic configuration (`GET /config`).
+    pub config: Seen<Value>,
+}
+
+impl PatroniSeen {
+    /// The leader by Patroni's own answer.
+    pub fn leader(&self) -> Option<&Member> {
+        self.members.iter().find(|member| member.is_leader())
+    }
+
+    /// A member by name.
+    pub fn member(&self, name: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.name == name)
+    }
+}
+
+/// Everything read about one cluster. No field is a guess: what could not be read is
+/// [`Seen::Unknown`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Observation {
+    /// Whether our finalizer stands in the manifest.
+    pub has_finalizer: bool,
+    /// The live objects that the intent names, by kind and name.
+    pub objects: BTreeMap<ObjectKey, Seen<ObjectSeen>>,
+    /// Credentials Secrets by name.
+    pub secrets: BTreeMap<String, Seen<SecretSeen>>,
+    /// Database pods, by ordinal.
+    pub pods: Seen<Vec<PodSeen>>,
+    /// Volume claims.
+    pub claims: Seen<Vec<ClaimSeen>>,
+    /// Patroni's own ConfigMaps (leader, config, sync, failover) that exist.
+    pub patroni_objects: Seen<Vec<(ObjectKey, String)>>,
+    /// Holder of the leader lock, from the leader object.
+    pub leader: Seen<String>,
+    /// Patroni's answer.
+    pub patroni: Seen<PatroniSeen>,
+    /// Roles and databases as the primary's catalog has them.
+    pub catalog: Seen<Catalog>,
+    /// For each credentials Secret: does the role's verifier fit its password?
+    pub passwords: BTreeMap<String, PasswordState>,
+}
+
+impl Observation {
+    /// The primary's name, when leader object and Patroni agree.
+    pub fn primary(&self) -> Seen<String> {
+        match (&self.leader, &self.patroni) {
+            (Seen::Unknown(why), _) => Seen::Unknown(why.clone()),
+            (Seen::Absent, _) => Seen::Absent,
+            (Seen::Present(_), Seen::Unknown(why)) => Seen::Unknown(why.clone()),
+            (Seen::Present(lock), Seen::Absent) => {
+                Seen::Unknown(format!("{lock} holds the leader lock, but no member answers"))
+            }
+            (Seen::Present(lock), Seen::Present(patroni)) => match patroni.leader() {
+                Some(leader) if leader.name == *lock => Seen::Present(lock.clone()),
+                Some(leader) => Seen::Unknown(format!(
+                    "{lock} holds the leader lock, but Patroni names {}",
+                    leader.name
+                )),
+                None => Seen::Unknown(format!(
+                    "{lock} holds the leader lock, but Patroni lists no leader"
+                )),
+            },
+        }
+    }
+
+    /// The live object of a kind and name; never asked for counts as unknown.
+    pub fn object(&self, key: &ObjectKey) -> Seen<&ObjectSeen> {
+        match self.objects.get(key) {
+            Some(Seen::Present(object)) => Seen::Present(object),
+            Some(Seen::Absent) => Seen::Absent,
+            Some(Seen::Unknown(why)) => Seen::Unknown(why.clone()),
+            None => Seen::Unknown(format!("{} {} was not looked at", key.kind, key.name)),
+        }
+    }
+}
