@@ -1,0 +1,223 @@
+//! `cargo xtask up`: from a bare machine to a queried database.
+
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::checkout::Checkout;
+use crate::cluster::{Cluster, free_port};
+use crate::images::{self, ImageArchive};
+use crate::progress::{Progress, Stage};
+use crate::supervisor::status;
+use crate::target::Target;
+use crate::{certificates, demo, deploy, down, files, go_build, import, kubeconfig, network, packages, register};
+use crate::{shell, supervisor};
+
+/// How long the supervisor and the nodes may take.
+const READY_WITHIN: Duration = Duration::from_secs(240);
+
+/// Options of `up`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Arguments {
+    /// Nodes of the local cluster, 1 to 9; 3 when it is made now.
+    #[arg(long)]
+    pub nodes: Option<usize>,
+    /// Use this context of your kubeconfig instead of a local cluster. Its nodes
+    /// must have the images, or reach a registry that has them.
+    #[arg(long, conflicts_with = "nodes")]
+    pub context: Option<String>,
+    /// Stop when the operator runs, without the cluster acid-demo.
+    #[arg(long)]
+    pub no_demo: bool,
+}
+
+/// Brings up whatever is not up yet.
+pub fn up(arguments: &Arguments) -> Result<()> {
+    let checkout = Checkout::find()?;
+    let progress = Progress::new();
+    let (target, images) = match &arguments.context {
+        Some(context) => (Target::context(&checkout, context)?, Vec::new()),
+        None => (Target::local(&checkout), local(&checkout, arguments, &progress)?),
+    };
+    let deployed = progress.stage("operator", |stage| deploy::deploy(&checkout, &target, &images, stage))?;
+    if deployed && !arguments.no_demo {
+        progress.stage("demo", |stage| demo::show(&checkout, &target, stage))?;
+    }
+    println!("\n{}", progress.summary());
+    println!("{}", next_steps(&checkout, &target, deployed && !arguments.no_demo));
+    Ok(())
+}
+
+/// The local cluster with its images. The Go build comes first: it is the longest,
+/// and the packages wait on the network meanwhile.
+fn local(checkout: &Checkout, arguments: &Arguments, progress: &Progress) -> Result<Vec<ImageArchive>> {
+    if !nix::unistd::geteuid().is_root() {
+        bail!(
+            "the local cluster needs root (namespaces, mounts, cgroups): run this as root, \
+             or use a Kubernetes that you have: cargo xtask up --context NAME"
+        );
+    }
+    std::fs::create_dir_all(checkout.state())?;
+    thread::scope(|scope| {
+        let parts = scope.spawn(|| progress.stage("kubernetes", |stage| go_build::ensure(checkout, stage)));
+        let packages = progress.stage("packages", packages::ensure);
+        let images = scope.spawn(|| {
+            packages?;
+            progress.stage("images", |stage| images::ensure(&|text| stage.step(text)))
+        });
+        let parts = joined(parts.join())?;
+        // A missing package shows here too, with a better message below.
+        let cluster = match packages::missing().is_empty() {
+            true => progress.stage("cluster", |stage| cluster(checkout, arguments.nodes, &parts, stage)).map(Some),
+            false => Ok(None),
+        };
+        let images = joined(images.join());
+        let cluster = cluster?.context("packages are missing")?;
+        let images = images?;
+        progress.stage("import", |stage| import::archives(checkout, &cluster, &images, stage))?;
+        Ok(images)
+    })
+}
+
+fn joined<T>(result: thread::Result<Result<T>>) -> Result<T> {
+    result.unwrap_or_else(|_| bail!("a stage panicked: its message is above"))
+}
+
+/// A running cluster with every node ready.
+fn cluster(checkout: &Checkout, nodes: Option<usize>, parts: &Path, stage: &Stage) -> Result<Cluster> {
+    let cluster = match running(checkout)? {
+        Some(cluster) => {
+            if nodes.is_some_and(|nodes| nodes != cluster.nodes) {
+                bail!("the running cluster has {} nodes: run `cargo xtask down` first", cluster.nodes);
+            }
+            stage.say("is running already");
+            cluster
+        }
+        None => start(checkout, nodes, parts, stage)?,
+    };
+    wait_for_nodes(&Target::local(checkout), cluster.nodes, stage)?;
+    Ok(cluster)
+}
+
+/// The cluster of this very folder, if its supervisor lives. One that was started
+/// from a deleted folder at the same path is ended.
+pub fn running(checkout: &Checkout) -> Result<Option<Cluster>> {
+    let state = checkout.state();
+    match register::owner(&checkout.id)? {
+        Some(owner) if owner.inode == register::inode(&state) => {
+            let cluster = Cluster::read(&state)?;
+            Ok(cluster.filter(|_| checkout.kubeconfig().exists()))
+        }
+        Some(_) => down::stop(checkout).map(|()| None),
+        None => Ok(None),
+    }
+}
+
+fn start(checkout: &Checkout, nodes: Option<usize>, parts: &Path, stage: &Stage) -> Result<Cluster> {
+    let state = checkout.state();
+    let before = Cluster::read(&state)?;
+    let nodes = nodes.or(before.as_ref().map(|cluster| cluster.nodes)).unwrap_or(3);
+    if nodes == 0 || nodes > network::MOST_NODES {
+        bail!("--nodes {nodes}: a local cluster has 1 to {} nodes", network::MOST_NODES);
+    }
+    let port = free_port(before.map(|cluster| cluster.port))?;
+    let cluster = Cluster { id: checkout.id.clone(), nodes, port };
+    go_build::install(parts, &state.join("parts"))?;
+    files::link(Path::new("../parts/kubectl"), &checkout.kubectl())?;
+    credentials(checkout, &cluster)?;
+    files::remove(&status::path(&state))?;
+    cluster.write(&state)?;
+    let mut child = supervisor::start(checkout)?;
+    let since = Instant::now();
+    let mut last = String::new();
+    loop {
+        let status = status::read(&state).unwrap_or_default();
+        if status.stage != last {
+            stage.say(&status.stage);
+            last.clone_from(&status.stage);
+        }
+        if status.stage == "running" {
+            return Ok(cluster);
+        }
+        let ended = child.try_wait()?;
+        if status.error.is_some() || ended.is_some() || since.elapsed() > READY_WITHIN {
+            let log = checkout.logs().join("supervisor.log");
+            bail!(
+                "the cluster did not start: {}\nThe last lines of {}:\n{}\nRun `cargo xtask down` and then `cargo xtask up`.",
+                status.error.unwrap_or_else(|| "its supervisor ended".to_owned()),
+                log.display(),
+                files::tail(&log, 15)
+            );
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn credentials(checkout: &Checkout, cluster: &Cluster) -> Result<()> {
+    let pki = checkout.state().join("pki");
+    certificates::ensure(&pki, cluster.nodes)?;
+    for client in certificates::clients(cluster.nodes) {
+        // The nodes are in namespaces of their own and come over the bridge.
+        let host = match client.group {
+            "system:nodes" | "system:node-proxier" => network::BRIDGE_ADDRESS,
+            _ => "127.0.0.1",
+        };
+        let server = format!("https://{host}:{}", network::API_PORT);
+        let path = pki.join(format!("{}.kubeconfig", client.name));
+        kubeconfig::write(&path, &pki, &client.name, &server, "inside")?;
+    }
+    let server = format!("https://127.0.0.1:{}", cluster.port);
+    kubeconfig::write(&checkout.kubeconfig(), &pki, "admin", &server, "matriarch-local")
+}
+
+fn wait_for_nodes(target: &Target, nodes: usize, stage: &Stage) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        let ready = ready_nodes(target).unwrap_or(0);
+        if ready >= nodes {
+            stage.say(&format!("{ready} of {nodes} nodes ready"));
+            return Ok(());
+        }
+        if start.elapsed() > READY_WITHIN {
+            bail!("{ready} of {nodes} nodes are ready after {READY_WITHIN:?}: see .local/logs/node*-kubelet.log");
+        }
+        stage.step(&format!("{ready} of {nodes} nodes ready"));
+        thread::sleep(Duration::from_millis(300));
+    }
+}
+
+fn ready_nodes(target: &Target) -> Result<usize> {
+    let nodes: Value =
+        serde_json::from_str(&shell::output(target.kubectl().args(["get", "nodes", "--output=json"]))?)?;
+    let nodes = nodes["items"].as_array().cloned().unwrap_or_default();
+    let is_ready = |node: &Value| {
+        node["status"]["conditions"].as_array().is_some_and(|conditions| {
+            conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+        })
+    };
+    Ok(nodes.iter().filter(|node| is_ready(node)).count())
+}
+
+fn next_steps(checkout: &Checkout, target: &Target, demo: bool) -> String {
+    let mut lines = vec!["What to type next:".to_owned()];
+    if target.is_local() {
+        lines.push("  eval \"$(cargo xtask env)\"        # kubectl and its configuration".to_owned());
+    }
+    if demo {
+        lines.push("  kubectl get postgresql --all-namespaces".to_owned());
+        lines.push(format!("  {}", demo::query_line()));
+    } else {
+        lines.push("  kubectl get nodes".to_owned());
+    }
+    if target.is_local() {
+        lines.push("  cargo xtask status               # parts, nodes, port".to_owned());
+        lines.push(format!(
+            "  cargo xtask down                 # ends it; logs stay in {}",
+            checkout.logs().display()
+        ));
+    }
+    lines.join("\n")
+}
