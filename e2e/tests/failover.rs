@@ -1,0 +1,107 @@
+//! The primary pod is killed: another takes over, and what was acknowledged stays.
+
+use anyhow::{Result, ensure};
+use matriarch_e2e::psql::Login;
+use matriarch_e2e::writer::Writer;
+use matriarch_e2e::{ClientPod, Cluster, Look, Pod, Scene, wait_until};
+
+#[test]
+fn killed_primary_is_replaced_and_rejoins() {
+    Scene::run("failover", |scene| {
+        let kubectl = &scene.kubectl;
+        let cluster = Cluster::create(kubectl, "acid-failover", 2, "")?;
+        let client = ClientPod::start(kubectl, None)?;
+        cluster.wait_ready()?;
+        scene.step("ready");
+
+        let old = cluster.primary()?;
+        kubectl.run(&["delete", "pod", &old.name])?;
+        let new = cluster.wait_for_other_primary(&old, 60)?;
+        scene.step("the replica has taken over, the label shows it");
+        service_leads_to(&cluster, &new)?;
+        writable(&cluster, &client)?;
+        scene.step("the Service leads to it");
+        rejoined(&cluster, &client, &old)?;
+        scene.step("the old primary has rejoined");
+        cluster.wait_settled(60)
+    });
+}
+
+#[test]
+fn synchronous_mode_loses_no_acknowledged_row() {
+    Scene::run("failover_synchronous", |scene| {
+        let kubectl = &scene.kubectl;
+        let synchronous = "  patroni:\n    synchronous_mode: true";
+        let cluster = Cluster::create(kubectl, "acid-synchronous", 2, synchronous)?;
+        let client = ClientPod::start(kubectl, None)?;
+        cluster.wait_ready()?;
+        let password = cluster.password("zalando")?;
+        let login = foo(&cluster, &password);
+        synchronous_replica(&client, &login)?;
+        scene.step("ready, with a synchronous replica");
+
+        let writer = Writer::start(&client, &login)?;
+        let first = cluster.primary()?;
+        kubectl.run(&["delete", "pod", &first.name, "--wait=false"])?;
+        let second = cluster.wait_for_other_primary(&first, 90)?;
+        writer.wait_for_more(60)?;
+        scene.step("the writer goes on after a failover");
+
+        cluster.wait_for_replica(&first.name, 120)?;
+        synchronous_replica(&client, &login)?;
+        // Without notice this time: PostgreSQL has no chance to shut down.
+        kubectl.run(&["delete", "pod", &second.name, "--grace-period=0", "--force"])?;
+        wait_until("the killed pod is made anew and ready", 180, || {
+            let pods = cluster.pods()?;
+            let again = pods.iter().any(|p| p.name == second.name && p.uid != second.uid && p.ready);
+            Ok(Look::when(again, format!("{pods:?}")))
+        })?;
+        writer.wait_for_more(90)?;
+        let rows = writer.stop_and_check(&client, &login)?;
+        scene.step(&format!("all of {rows} acknowledged rows are there"));
+        Ok(())
+    });
+}
+
+fn foo<'a>(cluster: &'a Cluster, password: &'a str) -> Login<'a> {
+    Login { host: cluster.name(), user: "zalando", password, database: "foo", sslmode: "require" }
+}
+
+fn service_leads_to(cluster: &Cluster, primary: &Pod) -> Result<()> {
+    wait_until("the Service leads to the new primary alone", 30, || {
+        let behind = cluster.behind_service(cluster.name())?;
+        let alone = behind.len() == 1 && behind[0] == primary.name;
+        Ok(Look::when(alone, behind.join(" ")))
+    })
+}
+
+fn writable(cluster: &Cluster, client: &ClientPod) -> Result<()> {
+    let password = cluster.password("zalando")?;
+    let login = foo(cluster, &password);
+    wait_until("a write through the Service succeeds", 30, || {
+        client.psql(&login, "create table if not exists after_failover (n int)")?;
+        Ok(Look::Done(()))
+    })
+}
+
+fn rejoined(cluster: &Cluster, client: &ClientPod, old: &Pod) -> Result<()> {
+    cluster.wait_for_replica(&old.name, 120)?;
+    let again = cluster.replicas()?.into_iter().find(|pod| pod.name == old.name);
+    ensure!(again.is_some_and(|pod| pod.uid != old.uid), "{} is the same pod", old.name);
+    let password = cluster.password("postgres")?;
+    let login = Login { user: "postgres", ..foo(cluster, &password) };
+    wait_until("the old primary streams from the new one", 60, || {
+        let sql = "select application_name from pg_stat_replication where state = 'streaming'";
+        let streaming = client.psql(&login, sql)?;
+        Ok(Look::when(streaming.lines().any(|name| name == old.name), streaming))
+    })
+}
+
+fn synchronous_replica(client: &ClientPod, login: &Login<'_>) -> Result<()> {
+    wait_until("a replica is synchronous", 90, || {
+        let sql = "select application_name || ' ' || sync_state from pg_stat_replication";
+        let states = client.psql(login, sql)?;
+        let synchronous = states.contains(" sync") || states.contains(" quorum");
+        Ok(Look::when(synchronous, states))
+    })
+}

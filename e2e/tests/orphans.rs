@@ -1,0 +1,61 @@
+//! Manifests that vanish while the operator is down: nothing is inferred from that.
+
+use anyhow::{Result, ensure};
+use matriarch_e2e::{Cluster, Kubectl, Look, Scene, operator, wait_until};
+use serde_json::json;
+
+const NAME: &str = "acid-orphan";
+
+#[test]
+fn cluster_without_manifest_is_left_and_reported() {
+    Scene::run("orphans", |scene| {
+        let kubectl = &scene.kubectl;
+        operator::wait_for_rollout()?;
+        let cluster = Cluster::create(kubectl, NAME, 2, "")?;
+        cluster.wait_ready()?;
+        cluster.wait_settled(60)?;
+        let before = objects(kubectl, &cluster)?;
+        scene.step("ready");
+
+        let away = operator::Away::send()?;
+        cluster.patch(&json!({"metadata": {"finalizers": null}}))?;
+        cluster.delete(30)?;
+        scene.step("the manifest is gone while the operator is down");
+        away.bring_back()?;
+        scene.step("the operator is back");
+
+        wait_until("the orphan is reported", 60, || {
+            let event = "involvedObject.name=acid-orphan,reason=Orphaned";
+            let events = kubectl.run(&["get", "events", "--field-selector", event])?;
+            Ok(Look::when(events.contains("no postgresql manifest"), events))
+        })?;
+        let log = operator::kubectl().run(&["logs", operator::DEPLOYMENT])?;
+        let reported = format!("orphaned cluster {}/{NAME}", kubectl.namespace());
+        ensure!(log.contains(&reported), "not in the log: {reported}");
+        let after = objects(kubectl, &cluster)?;
+        ensure!(before == after, "changed from {before:#?} to {after:#?}");
+        ensure!(cluster.primary()?.ready, "the primary is not ready");
+        scene.step("reported, and untouched");
+
+        // The same manifest again: the cluster is looked after again, as it is.
+        Cluster::create(kubectl, NAME, 2, "")?;
+        cluster.wait_ready()?;
+        let adopted = objects(kubectl, &cluster)?;
+        ensure!(before == adopted, "changed from {before:#?} to {adopted:#?}");
+        scene.step("taken up again without a restart");
+        Ok(())
+    });
+}
+
+/// Kind, name and uid of what must not be touched.
+fn objects(kubectl: &Kubectl, cluster: &Cluster) -> Result<Vec<String>> {
+    let columns = "go-template={{range .items}}{{.kind}} {{.metadata.name}} \
+                   {{.metadata.uid}}{{\"\\n\"}}{{end}}";
+    let kinds = "pods,persistentvolumeclaims,secrets,statefulsets,services";
+    let list = kubectl.run(&["get", kinds, "-l", &cluster.selector(), "-o", columns])?;
+    let objects: Vec<_> = list.lines().map(str::to_owned).collect();
+    for kind in ["Pod ", "PersistentVolumeClaim ", "Secret ", "StatefulSet ", "Service "] {
+        ensure!(objects.iter().any(|line| line.starts_with(kind)), "no {kind}in {objects:#?}");
+    }
+    Ok(objects)
+}
