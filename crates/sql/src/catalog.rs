@@ -46,10 +46,7 @@ mod tests {
 
     #[test]
     fn debug_hides_the_verifier() {
-        let role = CatalogRole {
-            verifier: Some("SCRAM-SHA-256$4096:x$y:z".into()),
-            ..Default::default()
-        };
+        let role = CatalogRole { verifier: Some("SCRAM-SHA-256$4096:x$y:z".into()), ..Default::default() };
         let shown = format!("{role:?}");
         assert!(shown.contains("(redacted)"), "{shown}");
         assert!(!shown.contains("SCRAM"), "{shown}");

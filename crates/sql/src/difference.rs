@@ -60,18 +60,10 @@ pub fn differences(
 
 fn password_of(role: &Role, passwords: &BTreeMap<String, PasswordState>) -> Option<PasswordState> {
     let secret = role.secret.as_ref()?;
-    Some(
-        passwords
-            .get(secret)
-            .copied()
-            .unwrap_or(PasswordState::Unknown),
-    )
+    Some(passwords.get(secret).copied().unwrap_or(PasswordState::Unknown))
 }
 
-fn creation(
-    role: &Role,
-    passwords: &BTreeMap<String, PasswordState>,
-) -> Option<(Statement, String)> {
+fn creation(role: &Role, passwords: &BTreeMap<String, PasswordState>) -> Option<(Statement, String)> {
     if password_of(role, passwords) == Some(PasswordState::Unknown) {
         return None;
     }
@@ -93,27 +85,12 @@ fn alterations(
     let words = add.words();
     if !words.is_empty() {
         let because = format!("role {} lacks {}", role.name, words.join(" "));
-        found.push((
-            Statement::AlterRoleFlags {
-                role: role.name.clone(),
-                add,
-            },
-            because,
-        ));
+        found.push((Statement::AlterRoleFlags { role: role.name.clone(), add }, because));
     }
     let differs = password_of(role, passwords) == Some(PasswordState::Differs);
     if let Some(secret) = role.secret.clone().filter(|_| differs) {
-        let because = format!(
-            "the password of role {} is not the one in secret {secret}",
-            role.name
-        );
-        found.push((
-            Statement::SetPassword {
-                role: role.name.clone(),
-                secret,
-            },
-            because,
-        ));
+        let because = format!("the password of role {} is not the one in secret {secret}", role.name);
+        found.push((Statement::SetPassword { role: role.name.clone(), secret }, because));
     }
 }
 
@@ -126,13 +103,7 @@ fn memberships(role: &Role, live: &CatalogRole, found: &mut Vec<(Statement, Stri
     }
     if !of.is_empty() {
         let because = format!("role {} is not a member of {}", role.name, of.join(", "));
-        found.push((
-            Statement::GrantMembership {
-                role: role.name.clone(),
-                of,
-            },
-            because,
-        ));
+        found.push((Statement::GrantMembership { role: role.name.clone(), of }, because));
     }
 }
 
@@ -143,11 +114,8 @@ fn parameters(role: &Role, live: &CatalogRole, found: &mut Vec<(Statement, Strin
             Some(stored) => format!("{name} of role {} is {stored}, not {value}", role.name),
             None => format!("{name} of role {} is not set", role.name),
         };
-        let set = Statement::SetParameter {
-            role: role.name.clone(),
-            name: name.clone(),
-            value: value.clone(),
-        };
+        let set =
+            Statement::SetParameter { role: role.name.clone(), name: name.clone(), value: value.clone() };
         found.push((set, because));
     }
 }
@@ -173,54 +141,32 @@ mod tests {
     use crate::role::RoleFlags;
 
     fn role(name: &str) -> Role {
-        Role {
-            name: name.into(),
-            secret: Some(format!("{name}.secret")),
-            ..Role::default()
-        }
+        Role { name: name.into(), secret: Some(format!("{name}.secret")), ..Role::default() }
     }
 
     fn database(name: &str, owner: &str) -> Database {
-        Database {
-            name: name.into(),
-            owner: owner.into(),
-        }
+        Database { name: name.into(), owner: owner.into() }
     }
 
     fn known(state: PasswordState) -> BTreeMap<String, PasswordState> {
-        ["foo_user", "zalando", "postgres"]
-            .map(|n| (format!("{n}.secret"), state))
-            .into()
+        ["foo_user", "zalando", "postgres"].map(|n| (format!("{n}.secret"), state)).into()
     }
 
     fn catalog(roles: &[&str], databases: &[(&str, &str)]) -> Catalog {
         Catalog {
-            roles: roles
-                .iter()
-                .map(|r| ((*r).to_owned(), CatalogRole::default()))
-                .collect(),
-            databases: databases
-                .iter()
-                .map(|(d, o)| ((*d).to_owned(), (*o).to_owned()))
-                .collect(),
+            roles: roles.iter().map(|r| ((*r).to_owned(), CatalogRole::default())).collect(),
+            databases: databases.iter().map(|(d, o)| ((*d).to_owned(), (*o).to_owned())).collect(),
         }
     }
 
     fn sentences(found: &[(Statement, String)]) -> Vec<String> {
-        found
-            .iter()
-            .map(|(statement, because)| format!("{statement}: {because}"))
-            .collect()
+        found.iter().map(|(statement, because)| format!("{statement}: {because}")).collect()
     }
 
     #[test]
     fn everything_is_new() {
         let mut zalando = role("zalando");
-        zalando.flags = RoleFlags {
-            superuser: true,
-            createdb: true,
-            ..RoleFlags::default()
-        };
+        zalando.flags = RoleFlags { superuser: true, createdb: true, ..RoleFlags::default() };
         zalando.member_of = vec!["foo_user".into()];
         zalando.parameters = [("log_statement".to_owned(), "all".to_owned())].into();
         let roles = [zalando, role("foo_user")];
@@ -249,10 +195,7 @@ mod tests {
         let found = differences(
             &[role("postgres"), role("zalando")],
             &[database("foo", "zalando")],
-            &catalog(
-                &["postgres", "zalando", "someone_else"],
-                &[("foo", "zalando"), ("other", "x")],
-            ),
+            &catalog(&["postgres", "zalando", "someone_else"], &[("foo", "zalando"), ("other", "x")]),
             &known(PasswordState::Matches),
         );
         assert_eq!(sentences(&found), [""; 0]);
@@ -262,10 +205,7 @@ mod tests {
     fn unknown_passwords_are_left_alone() {
         let roles = [role("zalando"), role("foo_user")];
         let live = catalog(&["zalando"], &[]);
-        assert_eq!(
-            differences(&roles, &[], &live, &known(PasswordState::Unknown)),
-            []
-        );
+        assert_eq!(differences(&roles, &[], &live, &known(PasswordState::Unknown)), []);
         assert_eq!(differences(&roles, &[], &live, &BTreeMap::new()), []);
     }
 
@@ -279,32 +219,21 @@ mod tests {
         );
         assert_eq!(
             sentences(&found),
-            [
-                "Set the password of role postgres from secret postgres.secret: the password of \
-              role postgres is not the one in secret postgres.secret"
-            ]
+            ["Set the password of role postgres from secret postgres.secret: the password of \
+              role postgres is not the one in secret postgres.secret"]
         );
     }
 
     #[test]
     fn flags_and_memberships_are_only_added() {
         let mut wanted = role("zalando");
-        wanted.flags = RoleFlags {
-            createdb: true,
-            ..RoleFlags::default()
-        };
+        wanted.flags = RoleFlags { createdb: true, ..RoleFlags::default() };
         let mut live = catalog(&["zalando"], &[]);
         let seen = live.roles.entry("zalando".into()).or_default();
-        seen.flags = RoleFlags {
-            superuser: true,
-            ..RoleFlags::default()
-        };
+        seen.flags = RoleFlags { superuser: true, ..RoleFlags::default() };
         seen.member_of = vec!["admin".into()];
         let found = differences(&[wanted], &[], &live, &known(PasswordState::Matches));
-        assert_eq!(
-            sentences(&found),
-            ["Give role zalando the flags CREATEDB: role zalando lacks CREATEDB"]
-        );
+        assert_eq!(sentences(&found), ["Give role zalando the flags CREATEDB: role zalando lacks CREATEDB"]);
     }
 
     #[test]
@@ -317,9 +246,7 @@ mod tests {
         );
         assert_eq!(
             sentences(&found),
-            [
-                "Give database foo to owner zalando: database foo belongs to postgres, not to zalando"
-            ]
+            ["Give database foo to owner zalando: database foo belongs to postgres, not to zalando"]
         );
     }
 }

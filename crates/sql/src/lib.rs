@@ -18,7 +18,6 @@ pub use difference::{PasswordState, differences};
 pub use quote::{identifier, literal};
 pub use role::{Database, Role, RoleFlags};
 pub use scram::{
-    DEFAULT_ITERATIONS, expected_verifier, is_verifier, password_state, scram_verifier,
-    verifier_matches,
+    DEFAULT_ITERATIONS, expected_verifier, is_verifier, password_state, scram_verifier, verifier_matches,
 };
 pub use statement::{PasswordSource, Statement};

@@ -25,11 +25,7 @@ pub struct RoleFlags {
 
 impl Default for RoleFlags {
     fn default() -> Self {
-        Self {
-            login: true,
-            inherit: true,
-            ..Self::none()
-        }
+        Self { login: true, inherit: true, ..Self::none() }
     }
 }
 
@@ -62,19 +58,12 @@ impl RoleFlags {
 
     /// The keywords of the flags that are set, in the order of the contract.
     pub fn words(self) -> Vec<&'static str> {
-        self.pairs()
-            .into_iter()
-            .filter(|(_, on, _)| *on)
-            .map(|(word, _, _)| word)
-            .collect()
+        self.pairs().into_iter().filter(|(_, on, _)| *on).map(|(word, _, _)| word).collect()
     }
 
     /// Every flag as a keyword, `NO…` when it is not set; for `CREATE ROLE`.
     pub fn all_words(self) -> Vec<&'static str> {
-        self.pairs()
-            .into_iter()
-            .map(|(word, on, off)| if on { word } else { off })
-            .collect()
+        self.pairs().into_iter().map(|(word, on, off)| if on { word } else { off }).collect()
     }
 
     fn pairs(self) -> [(&'static str, bool, &'static str); 7] {

@@ -25,12 +25,7 @@ const MAX_ITERATIONS: u32 = 10_000_000;
 pub fn scram_verifier(password: &str, salt: &[u8], iterations: u32) -> String {
     let (stored_key, server_key) = keys(password, salt, iterations);
     let encoded = |bytes: &[u8]| STANDARD.encode(bytes);
-    format!(
-        "{PREFIX}{iterations}:{}${}:{}",
-        encoded(salt),
-        encoded(&stored_key),
-        encoded(&server_key)
-    )
+    format!("{PREFIX}{iterations}:{}${}:{}", encoded(salt), encoded(&stored_key), encoded(&server_key))
 }
 
 /// What to send to the server for the content of a credential Secret: content that is
@@ -69,9 +64,7 @@ pub fn verifier_matches(verifier: &str, password: &str) -> bool {
 pub fn password_state(password: Option<&str>, verifier: Option<&str>) -> PasswordState {
     match (password, verifier) {
         (None, _) => PasswordState::Unknown,
-        (Some(password), Some(verifier)) if verifier_matches(verifier, password) => {
-            PasswordState::Matches
-        }
+        (Some(password), Some(verifier)) if verifier_matches(verifier, password) => PasswordState::Matches,
         (Some(_), _) => PasswordState::Differs,
     }
 }
@@ -104,10 +97,7 @@ fn parse(verifier: &str) -> Option<Parts> {
 fn keys(password: &str, salt: &[u8], iterations: u32) -> ([u8; 32], [u8; 32]) {
     let salted = pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password.as_bytes(), salt, iterations);
     let client_key = hmac(&salted, b"Client Key");
-    (
-        Sha256::digest(client_key).into(),
-        hmac(&salted, b"Server Key"),
-    )
+    (Sha256::digest(client_key).into(), hmac(&salted, b"Server Key"))
 }
 
 fn hmac(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
@@ -146,10 +136,7 @@ mod tests {
         let (stored_key, server_key) = keys("pencil", &salt(), 4096);
         let message = format!("{CLIENT_FIRST_BARE},{SERVER_FIRST},{CLIENT_FINAL}");
 
-        assert_eq!(
-            STANDARD.encode(hmac(&server_key, message.as_bytes())),
-            SERVER_SIGNATURE
-        );
+        assert_eq!(STANDARD.encode(hmac(&server_key, message.as_bytes())), SERVER_SIGNATURE);
 
         // The proof is ClientKey XOR ClientSignature; its ClientKey must hash to StoredKey.
         let signature = hmac(&stored_key, message.as_bytes());
@@ -174,10 +161,7 @@ mod tests {
 
     #[test]
     fn salt_and_iterations_come_from_the_stored_verifier() {
-        assert!(verifier_matches(
-            &scram_verifier("pw", b"another salt", 17),
-            "pw"
-        ));
+        assert!(verifier_matches(&scram_verifier("pw", b"another salt", 17), "pw"));
     }
 
     #[test]
@@ -207,18 +191,9 @@ mod tests {
     #[test]
     fn states() {
         let verifier = scram_verifier("pw", b"salt", 1);
-        assert_eq!(
-            password_state(None, Some(&verifier)),
-            PasswordState::Unknown
-        );
-        assert_eq!(
-            password_state(Some("pw"), Some(&verifier)),
-            PasswordState::Matches
-        );
-        assert_eq!(
-            password_state(Some("no"), Some(&verifier)),
-            PasswordState::Differs
-        );
+        assert_eq!(password_state(None, Some(&verifier)), PasswordState::Unknown);
+        assert_eq!(password_state(Some("pw"), Some(&verifier)), PasswordState::Matches);
+        assert_eq!(password_state(Some("no"), Some(&verifier)), PasswordState::Differs);
         assert_eq!(password_state(Some("pw"), None), PasswordState::Differs);
     }
 }

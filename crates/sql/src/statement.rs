@@ -76,10 +76,7 @@ impl Statement {
     /// Name of the Secret whose password this statement needs as a verifier.
     pub fn secret(&self) -> Option<&str> {
         match self {
-            Self::CreateRole {
-                password: Some(PasswordSource::Secret(secret)),
-                ..
-            }
+            Self::CreateRole { password: Some(PasswordSource::Secret(secret)), .. }
             | Self::SetPassword { secret, .. } => Some(secret),
             _ => None,
         }
@@ -93,11 +90,7 @@ impl Statement {
     pub fn text(&self, verifier: Option<&str>) -> String {
         let password = || verifier.map_or_else(|| ":'verifier'".to_owned(), literal);
         match self {
-            Self::CreateRole {
-                role,
-                flags,
-                password: source,
-            } => {
+            Self::CreateRole { role, flags, password: source } => {
                 let secret = match source {
                     Some(_) => format!("ENCRYPTED PASSWORD {}", password()),
                     None => "PASSWORD NULL".to_owned(),
@@ -109,36 +102,20 @@ impl Statement {
                 format!("ALTER ROLE {} {}", identifier(role), add.words().join(" "))
             }
             Self::SetPassword { role, .. } => {
-                format!(
-                    "ALTER ROLE {} ENCRYPTED PASSWORD {}",
-                    identifier(role),
-                    password()
-                )
+                format!("ALTER ROLE {} ENCRYPTED PASSWORD {}", identifier(role), password())
             }
             Self::GrantMembership { role, of } => {
                 format!("GRANT {} TO {}", identifiers(of), identifier(role))
             }
             Self::SetParameter { role, name, value } => {
                 let value = parameter_value(name, value);
-                format!(
-                    "ALTER ROLE {} SET {} TO {value}",
-                    identifier(role),
-                    parameter(name)
-                )
+                format!("ALTER ROLE {} SET {} TO {value}", identifier(role), parameter(name))
             }
             Self::CreateDatabase { name, owner } => {
-                format!(
-                    "CREATE DATABASE {} OWNER {}",
-                    identifier(name),
-                    identifier(owner)
-                )
+                format!("CREATE DATABASE {} OWNER {}", identifier(name), identifier(owner))
             }
             Self::AlterDatabaseOwner { name, owner } => {
-                format!(
-                    "ALTER DATABASE {} OWNER TO {}",
-                    identifier(name),
-                    identifier(owner)
-                )
+                format!("ALTER DATABASE {} OWNER TO {}", identifier(name), identifier(owner))
             }
         }
     }
@@ -147,11 +124,7 @@ impl Statement {
 impl fmt::Display for Statement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::CreateRole {
-                role,
-                flags,
-                password,
-            } => {
+            Self::CreateRole { role, flags, password } => {
                 write!(f, "Create role {role} with {}", listed(&flags.words()))?;
                 match password {
                     Some(PasswordSource::Secret(secret)) => {
@@ -183,26 +156,16 @@ impl fmt::Display for Statement {
 }
 
 fn listed(words: &[&str]) -> String {
-    if words.is_empty() {
-        "no flags".to_owned()
-    } else {
-        words.join(" ")
-    }
+    if words.is_empty() { "no flags".to_owned() } else { words.join(" ") }
 }
 
 /// Parameters whose value is a list of names: the server quotes every element when it
 /// stores them, so a single literal would become one name with commas in it.
-const LISTS_OF_NAMES: [&str; 4] = [
-    "search_path",
-    "temp_tablespaces",
-    "local_preload_libraries",
-    "session_preload_libraries",
-];
+const LISTS_OF_NAMES: [&str; 4] =
+    ["search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries"];
 
 fn is_list_of_names(name: &str) -> bool {
-    LISTS_OF_NAMES
-        .iter()
-        .any(|known| known.eq_ignore_ascii_case(name))
+    LISTS_OF_NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 fn parameter_value(name: &str, value: &str) -> String {
@@ -225,11 +188,7 @@ pub(crate) fn same_parameter(name: &str, wanted: &str, stored: &str) -> bool {
 /// The contract lets manifests quote a value themselves: one pair of quotes is taken off.
 fn unquoted(value: &str) -> &str {
     let value = value.trim();
-    let within = |quote| {
-        value
-            .strip_prefix(quote)
-            .and_then(|v| v.strip_suffix(quote))
-    };
+    let within = |quote| value.strip_prefix(quote).and_then(|v| v.strip_suffix(quote));
     within('\'').or_else(|| within('"')).unwrap_or(value)
 }
 
@@ -237,10 +196,7 @@ fn unquoted(value: &str) -> &str {
 /// the empty list is stored as one empty name.
 fn list_elements(value: &str) -> Vec<String> {
     let value = value.trim();
-    let value = value
-        .strip_prefix('\'')
-        .and_then(|v| v.strip_suffix('\''))
-        .unwrap_or(value);
+    let value = value.strip_prefix('\'').and_then(|v| v.strip_suffix('\'')).unwrap_or(value);
     let mut elements = Vec::new();
     let mut element = String::new();
     let (mut quoted, mut was_quoted) = (false, false);
@@ -281,22 +237,14 @@ mod tests {
     use super::*;
 
     fn parameter_text(name: &str, value: &str) -> String {
-        Statement::SetParameter {
-            role: "r".into(),
-            name: name.into(),
-            value: value.into(),
-        }
-        .text(None)
+        Statement::SetParameter { role: "r".into(), name: name.into(), value: value.into() }.text(None)
     }
 
     #[test]
     fn texts() {
         let create = Statement::CreateRole {
             role: "foo_user".into(),
-            flags: RoleFlags {
-                createdb: true,
-                ..RoleFlags::default()
-            },
+            flags: RoleFlags { createdb: true, ..RoleFlags::default() },
             password: Some(PasswordSource::Secret("s".into())),
         };
         assert_eq!(
@@ -310,55 +258,27 @@ mod tests {
         );
         assert_eq!(create.secret(), Some("s"));
 
-        let password = Statement::SetPassword {
-            role: "a".into(),
-            secret: "s".into(),
-        };
-        assert_eq!(
-            password.text(None),
-            "ALTER ROLE \"a\" ENCRYPTED PASSWORD :'verifier'"
-        );
+        let password = Statement::SetPassword { role: "a".into(), secret: "s".into() };
+        assert_eq!(password.text(None), "ALTER ROLE \"a\" ENCRYPTED PASSWORD :'verifier'");
 
-        let flags = RoleFlags {
-            superuser: true,
-            replication: true,
-            ..RoleFlags::none()
-        };
-        let alter = Statement::AlterRoleFlags {
-            role: "a".into(),
-            add: flags,
-        };
+        let flags = RoleFlags { superuser: true, replication: true, ..RoleFlags::none() };
+        let alter = Statement::AlterRoleFlags { role: "a".into(), add: flags };
         assert_eq!(alter.text(None), "ALTER ROLE \"a\" SUPERUSER REPLICATION");
 
-        let grant = Statement::GrantMembership {
-            role: "a".into(),
-            of: vec!["b".into(), "c".into()],
-        };
+        let grant = Statement::GrantMembership { role: "a".into(), of: vec!["b".into(), "c".into()] };
         assert_eq!(grant.text(None), "GRANT \"b\", \"c\" TO \"a\"");
 
-        let create = Statement::CreateDatabase {
-            name: "foo".into(),
-            owner: "zalando".into(),
-        };
-        assert_eq!(
-            create.text(None),
-            "CREATE DATABASE \"foo\" OWNER \"zalando\""
-        );
+        let create = Statement::CreateDatabase { name: "foo".into(), owner: "zalando".into() };
+        assert_eq!(create.text(None), "CREATE DATABASE \"foo\" OWNER \"zalando\"");
         assert_eq!(create.to_string(), "Create database foo owned by zalando");
 
-        let owner = Statement::AlterDatabaseOwner {
-            name: "foo".into(),
-            owner: "b".into(),
-        };
+        let owner = Statement::AlterDatabaseOwner { name: "foo".into(), owner: "b".into() };
         assert_eq!(owner.text(None), "ALTER DATABASE \"foo\" OWNER TO \"b\"");
     }
 
     #[test]
     fn parameters() {
-        assert_eq!(
-            parameter_text("log_statement", "all"),
-            "ALTER ROLE \"r\" SET \"log_statement\" TO 'all'"
-        );
+        assert_eq!(parameter_text("log_statement", "all"), "ALTER ROLE \"r\" SET \"log_statement\" TO 'all'");
         assert_eq!(
             parameter_text("search_path", "\"$user\", Data"),
             "ALTER ROLE \"r\" SET \"search_path\" TO '$user', 'data'"
@@ -367,15 +287,8 @@ mod tests {
             parameter_text("search_path", "'a,b'"),
             "ALTER ROLE \"r\" SET \"search_path\" TO 'a', 'b'"
         );
-        assert_eq!(
-            parameter_text("search_path", ""),
-            "ALTER ROLE \"r\" SET \"search_path\" TO ''"
-        );
-        assert!(same_parameter(
-            "search_path",
-            "\"$user\",data",
-            "\"$user\", data"
-        ));
+        assert_eq!(parameter_text("search_path", ""), "ALTER ROLE \"r\" SET \"search_path\" TO ''");
+        assert!(same_parameter("search_path", "\"$user\",data", "\"$user\", data"));
         assert!(same_parameter("search_path", "", "\"\""));
         assert!(same_parameter("log_statement", "'all'", "all"));
         assert!(!same_parameter("log_statement", "all", "none"));
