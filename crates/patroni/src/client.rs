@@ -55,16 +55,12 @@ impl Client {
     /// # Errors
     /// As [`Error`] says; the same for all requests.
     pub async fn cluster(&self, base_url: &str) -> Result<ClusterView, Error> {
-        Request::read("GET /cluster", base_url)
-            .json(&self.http)
-            .await
+        Request::read("GET /cluster", base_url).json(&self.http).await
     }
 
     /// The member about itself.
     pub async fn status(&self, base_url: &str) -> Result<Status, Error> {
-        Request::read("GET /patroni", base_url)
-            .json(&self.http)
-            .await
+        Request::read("GET /patroni", base_url).json(&self.http).await
     }
 
     /// The dynamic configuration.
@@ -81,10 +77,7 @@ impl Client {
         if patch.as_object().is_some_and(serde_json::Map::is_empty) {
             return self.config(base_url).await;
         }
-        let request = Request {
-            body: Some(patch.clone()),
-            ..Request::read("PATCH /config", base_url)
-        };
+        let request = Request { body: Some(patch.clone()), ..Request::read("PATCH /config", base_url) };
         let (status, body) = request.answer(&self.http).await?;
         request.accepted(status, &body, status.is_success())?;
         request.parsed(&body)
@@ -92,12 +85,7 @@ impl Client {
 
     /// Hands the leader's place to a candidate at once, and returns Patroni's sentence
     /// about it. That may name another member than the candidate: observe afterwards.
-    pub async fn switchover(
-        &self,
-        base_url: &str,
-        leader: &str,
-        candidate: &str,
-    ) -> Result<String, Error> {
+    pub async fn switchover(&self, base_url: &str, leader: &str, candidate: &str) -> Result<String, Error> {
         let request = Request {
             body: Some(json!({ "leader": leader, "candidate": candidate })),
             timeout: SWITCHOVER_TIMEOUT,
@@ -116,9 +104,7 @@ impl Client {
             ..Request::read("POST /restart", base_url)
         };
         let (status, body) = request.answer(&self.http).await?;
-        if status == StatusCode::SERVICE_UNAVAILABLE
-            && body.contains("conditions are not satisfied")
-        {
+        if status == StatusCode::SERVICE_UNAVAILABLE && body.contains("conditions are not satisfied") {
             return Ok(Restart::NotNeeded);
         }
         request.accepted(status, &body, status == StatusCode::OK)?;
@@ -136,12 +122,7 @@ struct Request<'a> {
 
 impl<'a> Request<'a> {
     fn read(line: &'static str, base_url: &'a str) -> Self {
-        Self {
-            line,
-            base_url,
-            body: None,
-            timeout: READ_TIMEOUT,
-        }
+        Self { line, base_url, body: None, timeout: READ_TIMEOUT }
     }
 
     async fn json<T: DeserializeOwned>(&self, http: &reqwest::Client) -> Result<T, Error> {

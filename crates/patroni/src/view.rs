@@ -55,10 +55,7 @@ pub struct Member {
 impl Member {
     /// Whether it holds the leader lock.
     pub fn is_leader(&self) -> bool {
-        matches!(
-            self.role.as_str(),
-            "leader" | "standby_leader" | "master" | "primary"
-        )
+        matches!(self.role.as_str(), "leader" | "standby_leader" | "master" | "primary")
     }
 
     /// Whether it follows the leader: replicas say `streaming` since 3.0.4, before that
@@ -134,10 +131,7 @@ impl Status {
     /// Whether this member is a replica that streams from its leader. Without
     /// `replication_state` (before 3.0.4) running is all that can be known.
     pub fn is_streaming_replica(&self) -> bool {
-        let streams = self
-            .replication_state
-            .as_deref()
-            .is_none_or(|s| s == "streaming");
+        let streams = self.replication_state.as_deref().is_none_or(|s| s == "streaming");
         self.role == "replica" && self.state == "running" && streams
     }
 }

@@ -70,24 +70,13 @@ fn client() -> Client {
 async fn cluster() {
     let (url, request) = responder("200", CLUSTER).await;
     let view = client().cluster(&url).await.expect("a view");
-    assert!(
-        request
-            .await
-            .expect("answered")
-            .starts_with("GET /cluster HTTP/1.1\r\n")
-    );
-    assert_eq!(
-        view.leader().map(|m| m.name.as_str()),
-        Some("acid-minimal-cluster-0")
-    );
+    assert!(request.await.expect("answered").starts_with("GET /cluster HTTP/1.1\r\n"));
+    assert_eq!(view.leader().map(|m| m.name.as_str()), Some("acid-minimal-cluster-0"));
     assert_eq!((view.members.len(), view.pause), (2, false));
     let replica = &view.members[1];
     assert!(replica.is_streaming() && !replica.is_synchronous());
     assert_eq!(replica.lag, Some(Lag::Bytes(0)));
-    assert_eq!(
-        (replica.host.as_deref(), replica.timeline),
-        (Some("B"), Some(1))
-    );
+    assert_eq!((replica.host.as_deref(), replica.timeline), (Some("B"), Some(1)));
     assert!(view.scheduled_switchover.is_some());
 }
 
@@ -107,10 +96,7 @@ async fn status() {
     let status = client().status(&url).await.expect("a status");
     assert!(status.is_streaming_replica() && !status.is_primary());
     assert!(status.pending_restart);
-    assert_eq!(
-        status.pending_restart_reason["max_connections"]["new_value"],
-        "60"
-    );
+    assert_eq!(status.pending_restart_reason["max_connections"]["new_value"], "60");
     assert_eq!(status.server_version, Some(150_018));
 
     let (url, _) = responder("503", STOPPED).await;
@@ -121,16 +107,10 @@ async fn status() {
 #[tokio::test]
 async fn configuration() {
     let (url, _) = responder("200", r#"{"ttl":30}"#).await;
-    assert_eq!(
-        client().config(&url).await.expect("read"),
-        json!({"ttl": 30})
-    );
+    assert_eq!(client().config(&url).await.expect("read"), json!({"ttl": 30}));
 
     let (url, request) = responder("200", r#"{"ttl":20}"#).await;
-    let whole = client()
-        .patch_config(&url, &json!({"ttl": 20}))
-        .await
-        .expect("patched");
+    let whole = client().patch_config(&url, &json!({"ttl": 20})).await.expect("patched");
     assert_eq!(whole, json!({"ttl": 20}));
     let request = request.await.expect("answered");
     assert!(request.starts_with("PATCH /config "), "{request}");
@@ -143,10 +123,7 @@ async fn configuration() {
 
     let (url, _) = responder("502", "no config key").await;
     let error = client().config(&url).await.expect_err("refused");
-    assert_eq!(
-        error.to_string(),
-        format!("Patroni at {url} refused GET /config with 502: no config key")
-    );
+    assert_eq!(error.to_string(), format!("Patroni at {url} refused GET /config with 502: no config key"));
 }
 
 #[tokio::test]
@@ -154,20 +131,11 @@ async fn switchover() {
     let (url, request) = responder("200", "Successfully switched over to \"b\"").await;
     let said = client().switchover(&url, "a", "b").await.expect("done");
     assert_eq!(said, "Successfully switched over to \"b\"");
-    assert_eq!(
-        body_of(&request.await.expect("answered")),
-        json!({"leader": "a", "candidate": "b"})
-    );
+    assert_eq!(body_of(&request.await.expect("answered")), json!({"leader": "a", "candidate": "b"}));
 
     let (url, _) = responder("412", "leader name does not match").await;
-    let error = client()
-        .switchover(&url, "a", "b")
-        .await
-        .expect_err("refused");
-    assert!(
-        matches!(error, Error::Refused { status: 412, .. }),
-        "{error}"
-    );
+    let error = client().switchover(&url, "a", "b").await.expect_err("refused");
+    assert!(matches!(error, Error::Refused { status: 412, .. }), "{error}");
 
     // Scheduled instead of done: not what was asked.
     let (url, _) = responder("202", "Switchover scheduled").await;
@@ -178,16 +146,10 @@ async fn switchover() {
 async fn restart() {
     let (url, request) = responder("200", "restarted successfully").await;
     assert_eq!(client().restart(&url).await.expect("done"), Restart::Done);
-    assert_eq!(
-        body_of(&request.await.expect("answered")),
-        json!({"restart_pending": true})
-    );
+    assert_eq!(body_of(&request.await.expect("answered")), json!({"restart_pending": true}));
 
     let (url, _) = responder("503", "restart conditions are not satisfied").await;
-    assert_eq!(
-        client().restart(&url).await.expect("fine"),
-        Restart::NotNeeded
-    );
+    assert_eq!(client().restart(&url).await.expect("fine"), Restart::NotNeeded);
 
     let (url, _) = responder("503", "something else").await;
     assert!(client().restart(&url).await.is_err());
@@ -200,11 +162,7 @@ async fn errors_name_the_member() {
     drop(listener);
     let error = client().status(&url).await.expect_err("nobody listens");
     assert!(error.is_unreachable());
-    assert!(
-        error
-            .to_string()
-            .starts_with(&format!("Patroni at {url} did not answer GET /patroni: "))
-    );
+    assert!(error.to_string().starts_with(&format!("Patroni at {url} did not answer GET /patroni: ")));
 
     let (url, _) = responder("200", "<html>").await;
     let error = client().status(&url).await.expect_err("not JSON");

@@ -46,11 +46,7 @@ impl fmt::Debug for Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}@{}:{}/{}",
-            self.user, self.host, self.port, self.dbname
-        )
+        write!(f, "{}@{}:{}/{}", self.user, self.host, self.port, self.dbname)
     }
 }
 
@@ -87,10 +83,7 @@ pub async fn connect(target: &Target) -> Result<Connection, Error> {
                 let tls = tls::unverified()?;
                 open(config(target, SslMode::Require).connect(tls).await, &server)
             }
-            TlsMode::Disable => open(
-                config(target, SslMode::Disable).connect(NoTls).await,
-                &server,
-            ),
+            TlsMode::Disable => open(config(target, SslMode::Disable).connect(NoTls).await, &server),
         }
     };
     let client = within(target.connect_timeout, &server, "connect", opening).await?;
@@ -104,11 +97,7 @@ impl Connection {
     /// [`Error::Statement`] or [`Error::Timeout`].
     pub async fn read_catalog(&self) -> Result<Catalog, Error> {
         let what = "read roles and databases";
-        let reading = async {
-            read::catalog(&self.client)
-                .await
-                .map_err(|source| self.failed(what, source))
-        };
+        let reading = async { read::catalog(&self.client).await.map_err(|source| self.failed(what, source)) };
         within(ANSWER_TIMEOUT, &self.server, what, reading).await
     }
 
@@ -118,36 +107,22 @@ impl Connection {
     /// # Errors
     /// [`Error::PasswordMissing`] when it names one and `verifier` is `None`,
     /// [`Error::Statement`] or [`Error::Timeout`]; their text is free of the verifier.
-    pub async fn execute(
-        &self,
-        statement: &Statement,
-        verifier: Option<&str>,
-    ) -> Result<(), Error> {
+    pub async fn execute(&self, statement: &Statement, verifier: Option<&str>) -> Result<(), Error> {
         if let (Some(secret), None) = (statement.secret(), verifier) {
-            return Err(Error::PasswordMissing {
-                secret: secret.to_owned(),
-            });
+            return Err(Error::PasswordMissing { secret: secret.to_owned() });
         }
         let what = sentence_start_lowered(&statement.to_string());
         tracing::debug!(server = %self.server, "{statement}");
         let text = statement.text(verifier);
         // A simple query of a single statement runs in no transaction block, which
         // CREATE DATABASE needs.
-        let running = async {
-            self.client
-                .batch_execute(&text)
-                .await
-                .map_err(|source| self.failed(&what, source))
-        };
+        let running =
+            async { self.client.batch_execute(&text).await.map_err(|source| self.failed(&what, source)) };
         within(ANSWER_TIMEOUT, &self.server, &what, running).await
     }
 
     fn failed(&self, what: &str, source: tokio_postgres::Error) -> Error {
-        Error::Statement {
-            server: self.server.clone(),
-            what: what.to_owned(),
-            source,
-        }
+        Error::Statement { server: self.server.clone(), what: what.to_owned(), source }
     }
 }
 
@@ -172,13 +147,10 @@ type Opened<S, T> = Result<(Client, tokio_postgres::Connection<S, T>), tokio_pos
 /// Hands the connection's own work to the runtime; it ends when the client is dropped.
 fn open<S, T>(opened: Opened<S, T>, server: &str) -> Result<Client, Error>
 where
-    tokio_postgres::Connection<S, T>:
-        Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
+    tokio_postgres::Connection<S, T>: Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
 {
-    let (client, connection) = opened.map_err(|source| Error::Connect {
-        server: server.to_owned(),
-        source,
-    })?;
+    let (client, connection) =
+        opened.map_err(|source| Error::Connect { server: server.to_owned(), source })?;
     let server = server.to_owned();
     tokio::spawn(async move {
         if let Err(error) = connection.await {
@@ -195,18 +167,14 @@ async fn within<T>(
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
     tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
-        Err(Error::Timeout {
-            server: server.to_owned(),
-            what: what.to_owned(),
-            after: limit,
-        })
+        Err(Error::Timeout { server: server.to_owned(), what: what.to_owned(), after: limit })
     })
 }
 
 /// "Create role x" as part of a longer sentence.
 fn sentence_start_lowered(sentence: &str) -> String {
     let mut characters = sentence.chars();
-    characters.next().map_or_else(String::new, |first| {
-        first.to_lowercase().collect::<String>() + characters.as_str()
-    })
+    characters
+        .next()
+        .map_or_else(String::new, |first| first.to_lowercase().collect::<String>() + characters.as_str())
 }

@@ -82,9 +82,7 @@ fn category_of(state: &SqlState) -> Category {
         "28P01" | "28000" => Category::Denied,
         "25006" => Category::ReadOnly,
         // Connection exceptions, shutdown and start-up, too many connections.
-        code if code.starts_with("08") || code.starts_with("57P") || code == "53300" => {
-            Category::Unreachable
-        }
+        code if code.starts_with("08") || code.starts_with("57P") || code == "53300" => Category::Unreachable,
         _ => Category::Refused,
     }
 }
@@ -92,10 +90,7 @@ fn category_of(state: &SqlState) -> Category {
 /// The library's errors say little themselves; what the server said is in the source.
 fn with_sources(error: &tokio_postgres::Error) -> String {
     if let Some(answer) = error.as_db_error() {
-        let detail = answer
-            .detail()
-            .map(|d| format!(" ({d})"))
-            .unwrap_or_default();
+        let detail = answer.detail().map(|d| format!(" ({d})")).unwrap_or_default();
         return format!("{}{detail} [{}]", answer.message(), answer.code().code());
     }
     let mut text = error.to_string();

@@ -69,15 +69,8 @@ mod tests {
 
     #[test]
     fn values_keep_their_equal_signs() {
-        let stored = [
-            "work_mem=4MB".to_owned(),
-            "x.y=a=b".to_owned(),
-            "broken".to_owned(),
-        ];
-        let expected = [
-            ("work_mem".to_owned(), "4MB".to_owned()),
-            ("x.y".to_owned(), "a=b".to_owned()),
-        ];
+        let stored = ["work_mem=4MB".to_owned(), "x.y=a=b".to_owned(), "broken".to_owned()];
+        let expected = [("work_mem".to_owned(), "4MB".to_owned()), ("x.y".to_owned(), "a=b".to_owned())];
         assert_eq!(parameters(&stored), expected.into());
     }
 }

@@ -12,8 +12,7 @@ use std::time::{Duration, Instant};
 
 use matriarch_postgres::{Category, Connection, Error, Target, TlsMode, connect};
 use matriarch_sql::{
-    Database, PasswordState, Role, RoleFlags, Statement, differences, expected_verifier,
-    password_state,
+    Database, PasswordState, Role, RoleFlags, Statement, differences, expected_verifier, password_state,
 };
 
 const SUPERUSER_PASSWORD: &str = "the superuser's";
@@ -57,10 +56,7 @@ fn command(program: &Path, directory: &Path) -> Command {
     } else {
         Command::new(program)
     };
-    command
-        .current_dir(directory)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.current_dir(directory).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
 
@@ -89,29 +85,17 @@ fn start(bin: &Path) -> Server {
         .arg("-D")
         .arg(&data)
         .args(["-p", &port.to_string(), "-c", "ssl=on", "-c", "fsync=off"])
-        .args([
-            "-c",
-            "unix_socket_directories=",
-            "-c",
-            "listen_addresses=127.0.0.1",
-        ])
+        .args(["-c", "unix_socket_directories=", "-c", "listen_addresses=127.0.0.1"])
         .spawn()
         .expect("the server starts");
-    Server {
-        process,
-        directory,
-        port,
-    }
+    Server { process, directory, port }
 }
 
 /// A self-signed certificate, and rules that let nobody in without encryption.
 fn secure(data: &Path) {
     let made = rcgen::generate_simple_self_signed(vec!["postgres".to_owned()]).expect("made");
     let owner = std::fs::metadata(data).expect("initdb made it").uid();
-    let files = [
-        ("server.crt", made.cert.pem()),
-        ("server.key", made.signing_key.serialize_pem()),
-    ];
+    let files = [("server.crt", made.cert.pem()), ("server.key", made.signing_key.serialize_pem())];
     for (name, text) in files {
         let path = data.join(name);
         std::fs::write(&path, text).expect("written");
@@ -152,42 +136,26 @@ async fn refusal(target: &Target) -> Error {
 }
 
 fn role(name: &str, secret: &str) -> Role {
-    Role {
-        name: name.to_owned(),
-        secret: Some(secret.to_owned()),
-        ..Role::default()
-    }
+    Role { name: name.to_owned(), secret: Some(secret.to_owned()), ..Role::default() }
 }
 
 fn zalando() -> Role {
     let parameters = [("search_path", "\"$user\", Data"), ("log_statement", "all")];
     Role {
-        flags: RoleFlags {
-            superuser: true,
-            createdb: true,
-            ..RoleFlags::default()
-        },
+        flags: RoleFlags { superuser: true, createdb: true, ..RoleFlags::default() },
         member_of: vec!["odd \"name".to_owned()],
-        parameters: parameters
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into(),
+        parameters: parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         ..role("zalando", "s.zalando")
     }
 }
 
 /// One pass as the operator does it; how many statements it took.
 async fn pass(connection: &Connection, roles: &[Role], passwords: &BTreeMap<&str, &str>) -> usize {
-    let databases = [Database {
-        name: "foo".to_owned(),
-        owner: "zalando".to_owned(),
-    }];
+    let databases = [Database { name: "foo".to_owned(), owner: "zalando".to_owned() }];
     let catalog = connection.read_catalog().await.expect("readable");
     let state_of = |role: &Role| -> Option<(String, PasswordState)> {
         let secret = role.secret.clone()?;
-        let live = catalog
-            .roles
-            .get(&role.name)
-            .and_then(|r| r.verifier.as_deref());
+        let live = catalog.roles.get(&role.name).and_then(|r| r.verifier.as_deref());
         let state = password_state(passwords.get(secret.as_str()).copied(), live);
         Some((secret, state))
     };
@@ -211,25 +179,12 @@ async fn roles_and_databases_come_into_being_and_stay() {
     let server = start(&bin);
     let superuser = target(&server, "postgres", SUPERUSER_PASSWORD);
     let connection = when_ready(&superuser).await;
-    let passwords = [
-        ("s.postgres", SUPERUSER_PASSWORD),
-        ("s.zalando", "z'\\"),
-        ("s.odd", "f"),
-    ]
-    .into();
-    let roles = [
-        role("postgres", "s.postgres"),
-        zalando(),
-        role("odd \"name", "s.odd"),
-    ];
+    let passwords = [("s.postgres", SUPERUSER_PASSWORD), ("s.zalando", "z'\\"), ("s.odd", "f")].into();
+    let roles = [role("postgres", "s.postgres"), zalando(), role("odd \"name", "s.odd")];
 
     // Two roles, a membership, two parameters, a database.
     assert_eq!(pass(&connection, &roles, &passwords).await, 6);
-    assert_eq!(
-        pass(&connection, &roles, &passwords).await,
-        0,
-        "the second pass finds nothing"
-    );
+    assert_eq!(pass(&connection, &roles, &passwords).await, 0, "the second pass finds nothing");
 
     let catalog = connection.read_catalog().await.expect("readable");
     assert_eq!(catalog.databases["foo"], "zalando");
@@ -243,28 +198,15 @@ async fn roles_and_databases_come_into_being_and_stay() {
     assert!(error.to_string().contains("zalando@127.0.0.1"), "{error}");
 
     // In clear the server does not let us in.
-    let error = refusal(&Target {
-        tls: TlsMode::Disable,
-        ..superuser
-    })
-    .await;
+    let error = refusal(&Target { tls: TlsMode::Disable, ..superuser }).await;
     assert_eq!(error.category(), Category::Denied, "{error}");
 
     // A refusal says what was tried and why it was refused, without the verifier.
-    let set = Statement::SetPassword {
-        role: "nobody".to_owned(),
-        secret: "s".to_owned(),
-    };
-    let error = connection
-        .execute(&set, Some("SCRAM-SHA-256$x"))
-        .await
-        .expect_err("refused");
+    let set = Statement::SetPassword { role: "nobody".to_owned(), secret: "s".to_owned() };
+    let error = connection.execute(&set, Some("SCRAM-SHA-256$x")).await.expect_err("refused");
     let expected = "refused to set the password of role nobody from secret s: \
                     role \"nobody\" does not exist [42704]";
     assert!(error.to_string().ends_with(expected), "{error}");
-    let error = connection
-        .execute(&set, None)
-        .await
-        .expect_err("no password");
+    let error = connection.execute(&set, None).await.expect_err("no password");
     assert!(matches!(error, Error::PasswordMissing { .. }), "{error}");
 }
