@@ -149,7 +149,14 @@ mod tests {
             .as_array()
             .unwrap()
             .iter()
-            .map(|c| format!("{} {} {}", c["name"].as_str().unwrap(), c["type"].as_str().unwrap(), c["jsonPath"].as_str().unwrap()))
+            .map(|c| {
+                format!(
+                    "{} {} {}",
+                    c["name"].as_str().unwrap(),
+                    c["type"].as_str().unwrap(),
+                    c["jsonPath"].as_str().unwrap()
+                )
+            })
             .collect();
         assert_eq!(
             columns,

@@ -13,8 +13,8 @@ pub use crd::{API_GROUP, API_VERSION, KIND, crd_postgresql, crds};
 pub use decode::{Decoded, decode};
 pub use problem::Problem;
 pub use spec::{
-    AdditionalVolume, Fragment, Patroni, PostgresParameters, Postgresql, PostgresqlSpec, Resources,
-    ResourceValues, Sidecar, Tls, Volume,
+    AdditionalVolume, CloneSource, Fragment, Patroni, PostgresParameters, Postgresql, PostgresqlSpec,
+    ResourceValues, Resources, Sidecar, StandbySource, Tls, Volume,
 };
 pub use status::{Condition, PostgresqlStatus};
 pub use team::{PostgresTeam, PostgresTeamSpec};

@@ -159,6 +159,12 @@ pub struct PostgresqlSpec {
     /// Certificate of the server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+    /// Start as a copy of another cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clone: Option<CloneSource>,
+    /// Follow another cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standby: Option<StandbySource>,
     /// User id of the pods' processes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spilo_run_as_user: Option<i64>,
@@ -372,4 +378,54 @@ pub struct Tls {
     /// Secret with the certificate authority, if it is another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_secret_name: Option<String>,
+}
+
+/// Which cluster a new one is a copy of. An empty `cluster` means none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+pub struct CloneSource {
+    /// Name of the source.
+    pub cluster: String,
+    /// `metadata.uid` of the source; part of its path in the archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    /// Point in time to restore; absent means a base backup of the running source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<String>,
+    /// Path of the archive, if it is not the operator's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_wal_path: Option<String>,
+    /// Address of the archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_endpoint: Option<String>,
+    /// Access key of the archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_access_key_id: Option<String>,
+    /// Secret key of the archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_secret_access_key: Option<String>,
+    /// Address buckets by path instead of by host name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_force_path_style: Option<bool>,
+}
+
+/// What a standby cluster follows: a host, an archive or both.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+pub struct StandbySource {
+    /// Path of the source's archive in S3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_wal_path: Option<String>,
+    /// Path of the source's archive in Google's storage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gs_wal_path: Option<String>,
+    /// Host of the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standby_host: Option<String>,
+    /// Port of the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standby_port: Option<String>,
+    /// Replication slot on the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standby_primary_slot_name: Option<String>,
 }

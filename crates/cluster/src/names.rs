@@ -144,9 +144,6 @@ mod tests {
         let settings =
             Settings { pdb_name_format: "postgres-{cluster}-databass-budget".into(), ..Settings::default() };
         assert_eq!(primary_budget("myapp-database", &settings), "postgres-myapp-database-databass-budget");
-        assert_eq!(
-            primary_budget("myapp-database", &Settings::default()),
-            "postgres-myapp-database-pdb"
-        );
+        assert_eq!(primary_budget("myapp-database", &Settings::default()), "postgres-myapp-database-pdb");
     }
 }

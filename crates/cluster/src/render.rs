@@ -1,9 +1,31 @@
-//! From a [`Cluster`] to an [`Intent`].
+//! From a [`Cluster`] to an [`Intent`]: one file per object or per part of the pod template.
+//!
+//! Where the contract's template has a defect that pods would have to restart for, the defect is
+//! rendered: see the note at each such place.
 
 use matriarch_settings::Settings;
+use serde_json::{Value, json};
 
-use crate::intent::{Intent, References};
+use crate::intent::{Intent, Object, References};
 use crate::validate::Cluster;
+
+mod account;
+mod affinity;
+mod budgets;
+mod containers;
+mod environment;
+mod metadata;
+mod patroni;
+mod pod;
+mod resources;
+mod roles;
+mod services;
+mod spilo;
+mod stateful_set;
+mod volumes;
+
+#[cfg(test)]
+mod tests;
 
 /// Renders everything that should exist for `cluster`, without references.
 pub fn render(cluster: &Cluster, settings: &Settings) -> Intent {
@@ -11,6 +33,70 @@ pub fn render(cluster: &Cluster, settings: &Settings) -> Intent {
 }
 
 /// Renders everything that should exist for `cluster`.
-pub fn render_with(cluster: &Cluster, _settings: &Settings, _references: &References) -> Intent {
-    Intent { identity: cluster.identity.clone(), ..Intent::default() }
+pub fn render_with(cluster: &Cluster, settings: &Settings, references: &References) -> Intent {
+    let context = Context { cluster, settings, references };
+    let (stateful_set, notices) = stateful_set::render(&context);
+    let (secrets, roles) = roles::render(&context);
+    Intent {
+        identity: cluster.identity.clone(),
+        pod_service_account: account::service_account(&context),
+        pod_role_binding: account::role_binding(&context),
+        secrets,
+        services: services::render(&context),
+        disruption_budgets: budgets::render(&context),
+        stateful_set,
+        roles,
+        databases: roles::databases(&context),
+        patroni: patroni::dynamic(&context),
+        instances: cluster.instances(settings),
+        selector: context.selector(),
+        notices: [cluster.notices.clone(), notices].concat(),
+    }
+}
+
+/// What every part of the rendering reads.
+pub(crate) struct Context<'a> {
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) settings: &'a Settings,
+    pub(crate) references: &'a References,
+}
+
+impl Context<'_> {
+    pub(crate) fn name(&self) -> &str {
+        &self.cluster.identity.name
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        &self.cluster.identity.namespace
+    }
+
+    /// An object of the cluster's namespace; `rest` holds what stands beside its metadata.
+    fn object(&self, api_version: &str, kind: &str, metadata: Value, rest: Value) -> Object {
+        let mut body = json!({"apiVersion": api_version, "kind": kind, "metadata": metadata});
+        if let (Some(body), Value::Object(rest)) = (body.as_object_mut(), rest) {
+            body.extend(rest);
+        }
+        let text = |key: &str| body["metadata"][key].as_str().unwrap_or_default().to_owned();
+        Object {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            namespace: text("namespace"),
+            name: text("name"),
+            body,
+        }
+    }
+}
+
+/// Puts `value` at `key` unless it is null or empty: what the contract leaves out is not sent.
+fn put(object: &mut Value, key: &str, value: Value) {
+    let empty = match &value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        _ => false,
+    };
+    if !empty {
+        object[key] = value;
+    }
 }

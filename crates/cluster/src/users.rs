@@ -45,7 +45,10 @@ fn check_flag(field: &str, word: &str, upper: &str, seen: &[String]) -> Result<(
         return Err(Problem::new(
             field,
             format!("has the unknown flag {word:?}"),
-            format!("remove it or use one of {}, or one of these with no in front", FLAGS.join(", ").to_lowercase()),
+            format!(
+                "remove it or use one of {}, or one of these with no in front",
+                FLAGS.join(", ").to_lowercase()
+            ),
         ));
     }
     let opposite = if on { format!("NO{base}") } else { base.to_owned() };
@@ -93,12 +96,30 @@ mod tests {
 
     #[test]
     fn names() {
-        for name in ["user", "appspace.user", "appspace.dot.user", "user_name", "app_space.user_name", "1user", "a"] {
+        for name in
+            ["user", "appspace.user", "appspace.dot.user", "user_name", "app_space.user_name", "1user", "a"]
+        {
             assert!(is_valid_name(name), "{name}");
         }
-        for name in
-            ["_", ".", ".user", "appspace.", "user_", "_user", "-user", "user-", ",", "-", ",user", "user,", "namespace,user", "!fooBar", "User", "a..b", ""]
-        {
+        for name in [
+            "_",
+            ".",
+            ".user",
+            "appspace.",
+            "user_",
+            "_user",
+            "-user",
+            "user-",
+            ",",
+            "-",
+            ",user",
+            "user,",
+            "namespace,user",
+            "!fooBar",
+            "User",
+            "a..b",
+            "",
+        ] {
             assert!(!is_valid_name(name), "{name}");
         }
     }

@@ -10,6 +10,9 @@ use serde_json::Value;
 use crate::intent::Identity;
 
 mod checks;
+mod windows;
+
+pub(crate) use checks::is_service_name;
 
 /// A manifest that was found to be in order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,6 +54,60 @@ impl Cluster {
         problems.sort();
         problems.dedup();
         Err(problems)
+    }
+}
+
+impl Cluster {
+    /// How many pods there should be: the manifest's number within the operator's bounds. When
+    /// the bounds contradict each other the lower one wins. A maximum of 0 is a real bound.
+    pub fn instances(&self, settings: &Settings) -> u32 {
+        let wanted = i64::from(self.spec.number_of_instances);
+        let free = self.has_annotation_true(&settings.ignore_instance_limits_annotation_key);
+        let lone_standby = self.is_standby() && wanted == 1;
+        let mut instances = wanted;
+        if !free && !lone_standby {
+            if settings.max_instances >= 0 {
+                instances = instances.min(settings.max_instances);
+            }
+            if settings.min_instances >= 0 {
+                instances = instances.max(settings.min_instances);
+            }
+        }
+        u32::try_from(instances).unwrap_or_default()
+    }
+
+    /// Whether the cluster follows another one: by its section, or by the image's variables.
+    pub fn is_standby(&self) -> bool {
+        const VARIABLES: [&str; 4] = [
+            "STANDBY_WALE_S3_PREFIX",
+            "STANDBY_WALE_GS_PREFIX",
+            "STANDBY_WALE_GSC_PREFIX",
+            "STANDBY_WALE_SWIFT_PREFIX",
+        ];
+        let follows = |variable: &Value| {
+            variable["name"].as_str().is_some_and(|name| VARIABLES.contains(&name))
+                && variable["value"].as_str().is_some_and(|value| !value.is_empty())
+        };
+        self.spec.standby.is_some() || self.spec.env.iter().flatten().any(follows)
+    }
+
+    /// Major version that pods should run.
+    pub fn wanted_version(&self, settings: &Settings) -> String {
+        let version = &self.spec.postgresql.version;
+        let number = |text: &str| text.parse::<u32>().unwrap_or_default();
+        let raise = settings.major_version_upgrade_mode == "full"
+            && number(version) < number(&settings.minimal_major_version);
+        if raise { settings.target_major_version.clone() } else { version.clone() }
+    }
+
+    /// Whether the manifest has annotation `key` with the value `true`. An empty key never counts.
+    pub(crate) fn has_annotation_true(&self, key: &str) -> bool {
+        !key.is_empty() && self.annotations.get(key).is_some_and(|value| value == "true")
+    }
+
+    /// Whether database `name` of `owner` can be made; if not there is a notice.
+    pub(crate) fn can_make_database(&self, name: &str, owner: &str) -> bool {
+        checks::is_database_name(name) && self.users.contains_key(owner)
     }
 }
 

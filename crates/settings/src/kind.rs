@@ -183,10 +183,7 @@ fn split_outside_quotes(text: &str) -> Vec<&str> {
 
 /// Takes off one pair of enclosing quotes.
 fn unquoted(text: &str) -> &str {
-    ['\'', '"']
-        .iter()
-        .find_map(|quote| text.strip_prefix(*quote)?.strip_suffix(*quote))
-        .unwrap_or(text)
+    ['\'', '"'].iter().find_map(|quote| text.strip_prefix(*quote)?.strip_suffix(*quote)).unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -195,7 +192,8 @@ mod tests {
 
     #[test]
     fn maps_keep_colons_and_commas_of_values() {
-        let map = BTreeMap::<String, String>::from_text("a:b, image:host:5000/x:1,search_path:'data,public'").unwrap();
+        let map = BTreeMap::<String, String>::from_text("a:b, image:host:5000/x:1,search_path:'data,public'")
+            .unwrap();
         let pairs: Vec<_> = map.iter().map(|(k, v)| format!("{k}={v}")).collect();
         assert_eq!(pairs, ["a=b", "image=host:5000/x:1", "search_path=data,public"]);
     }

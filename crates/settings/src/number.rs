@@ -61,7 +61,17 @@ mod tests {
 
     #[test]
     fn integers() {
-        let cases = [("8", Some(8)), ("-1", Some(-1)), ("010", Some(8)), ("0x1F", Some(31)), ("1_000", Some(1000)), ("0", Some(0)), ("1e6", None), (" 1", None), ("", None)];
+        let cases = [
+            ("8", Some(8)),
+            ("-1", Some(-1)),
+            ("010", Some(8)),
+            ("0x1F", Some(31)),
+            ("1_000", Some(1000)),
+            ("0", Some(0)),
+            ("1e6", None),
+            (" 1", None),
+            ("", None),
+        ];
         for (text, expected) in cases {
             assert_eq!(integer(text), expected, "{text:?}");
         }
@@ -69,7 +79,15 @@ mod tests {
 
     #[test]
     fn durations() {
-        let cases = [("30m", Some(1800)), ("1h30m", Some(5400)), ("0", Some(0)), ("0.5h", Some(1800)), ("30", None), ("1d", None), ("-5s", None)];
+        let cases = [
+            ("30m", Some(1800)),
+            ("1h30m", Some(5400)),
+            ("0", Some(0)),
+            ("0.5h", Some(1800)),
+            ("30", None),
+            ("1d", None),
+            ("-5s", None),
+        ];
         for (text, expected) in cases {
             assert_eq!(duration(text), expected.map(Duration::from_secs), "{text:?}");
         }

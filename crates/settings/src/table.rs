@@ -38,8 +38,12 @@ type List = Vec<String>;
 
 /// The first of two optional literals.
 macro_rules! first {
-    ($a:literal) => { $a };
-    ($a:literal, $($rest:literal),+) => { $a };
+    ($a:literal) => {
+        $a
+    };
+    ($a:literal, $($rest:literal),+) => {
+        $a
+    };
 }
 
 /// `key: kind = "default" [object "default there"] [shipped "value"], "what it does";`
