@@ -25,6 +25,7 @@ mod status;
 mod supervisor;
 mod sweep;
 mod target;
+mod test;
 mod up;
 
 use std::path::PathBuf;
@@ -50,6 +51,8 @@ enum Task {
     Status,
     /// Prints shell lines that set KUBECONFIG and PATH: eval "$(cargo xtask env)".
     Env,
+    /// Runs all tests: the capability tests on a local cluster, which it brings up.
+    Test(test::Arguments),
     /// Builds the images.
     Images,
     /// Takes a node of the local cluster off its network, or puts it back.
@@ -92,6 +95,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Down => down::down().map(done),
         Task::Status => status::status().map(done),
         Task::Env => env::env().map(done),
+        Task::Test(arguments) => test::test(&arguments),
         Task::Images => images::run().map(done),
         Task::Node(arguments) => node_link::node(&arguments).map(done),
         Task::Import { files } => import::files(&files).map(done),

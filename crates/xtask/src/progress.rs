@@ -37,7 +37,8 @@ impl Progress {
         let took = stage.start.elapsed();
         match &result {
             Ok(_) => self.line(name, &format!("done in {}", seconds(took))),
-            Err(_) => self.line(name, &format!("FAILED after {}", seconds(took))),
+            // At once: other stages may still run for minutes.
+            Err(error) => self.line(name, &format!("FAILED after {}: {error:#}", seconds(took))),
         }
         if let Ok(mut finished) = self.finished.lock() {
             finished.push((name.to_owned(), took));

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::Value;
 
 use crate::checkout::Checkout;
@@ -32,6 +32,9 @@ pub struct Arguments {
     /// Stop when the operator runs, without the cluster acid-demo.
     #[arg(long)]
     pub no_demo: bool,
+    /// Stop when the nodes are ready, without images and operator.
+    #[arg(long, conflicts_with = "context")]
+    pub bare: bool,
 }
 
 /// Brings up whatever is not up yet.
@@ -42,7 +45,8 @@ pub fn up(arguments: &Arguments) -> Result<()> {
         Some(context) => (Target::context(&checkout, context)?, Vec::new()),
         None => (Target::local(&checkout), local(&checkout, arguments, &progress)?),
     };
-    let deployed = progress.stage("operator", |stage| deploy::deploy(&checkout, &target, &images, stage))?;
+    let deployed = !arguments.bare
+        && progress.stage("operator", |stage| deploy::deploy(&checkout, &target, &images, stage))?;
     if deployed && !arguments.no_demo {
         progress.stage("demo", |stage| demo::show(&checkout, &target, stage))?;
     }
@@ -64,19 +68,12 @@ fn local(checkout: &Checkout, arguments: &Arguments, progress: &Progress) -> Res
     thread::scope(|scope| {
         let parts = scope.spawn(|| progress.stage("kubernetes", |stage| go_build::ensure(checkout, stage)));
         let packages = progress.stage("packages", packages::ensure);
-        let images = scope.spawn(|| {
-            packages?;
-            progress.stage("images", |stage| images::ensure(&|text| stage.step(text)))
-        });
+        let build = || progress.stage("images", |stage| images::ensure(&|text| stage.step(text)));
+        let images = (packages.is_ok() && !arguments.bare).then(|| scope.spawn(build));
         let parts = joined(parts.join())?;
-        // A missing package shows here too, with a better message below.
-        let cluster = match packages::missing().is_empty() {
-            true => progress.stage("cluster", |stage| cluster(checkout, arguments.nodes, &parts, stage)).map(Some),
-            false => Ok(None),
-        };
-        let images = joined(images.join());
-        let cluster = cluster?.context("packages are missing")?;
-        let images = images?;
+        packages?;
+        let cluster = progress.stage("cluster", |stage| cluster(checkout, arguments.nodes, &parts, stage))?;
+        let images = images.map_or(Ok(Vec::new()), |images| joined(images.join()))?;
         progress.stage("import", |stage| import::archives(checkout, &cluster, &images, stage))?;
         Ok(images)
     })
@@ -147,7 +144,7 @@ fn start(checkout: &Checkout, nodes: Option<usize>, parts: &Path, stage: &Stage)
             let log = checkout.logs().join("supervisor.log");
             bail!(
                 "the cluster did not start: {}\nThe last lines of {}:\n{}\nRun `cargo xtask down` and then `cargo xtask up`.",
-                status.error.unwrap_or_else(|| "its supervisor ended".to_owned()),
+                status.error.unwrap_or_else(|| ended.map_or("it takes too long".to_owned(), |ended| format!("its supervisor ended with {ended}"))),
                 log.display(),
                 files::tail(&log, 15)
             );

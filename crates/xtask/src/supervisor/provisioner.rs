@@ -2,6 +2,7 @@
 //! on another node. Claims of the class `standard` get one with mode 0777, so
 //! that a pod without root can write; sizes are recorded and not enforced.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::BufReader;
 use std::os::unix::fs::PermissionsExt;
@@ -19,13 +20,14 @@ use crate::{files, shell};
 
 /// Name in storage classes and volumes.
 const PROVISIONER: &str = "matriarch.dev/directory";
+const CLASS: &str = "standard";
 const PROVISIONED_BY: &str = "pv.kubernetes.io/provisioned-by";
 
 /// The default class.
 pub fn storage_class() -> Value {
     json!({
         "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
-        "metadata": {"name": "standard",
+        "metadata": {"name": CLASS,
             "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
         "provisioner": PROVISIONER,
         "reclaimPolicy": "Delete",
@@ -36,16 +38,18 @@ pub fn storage_class() -> Value {
 /// Watches claims and volumes from now on.
 pub fn start() -> Result<()> {
     fs::create_dir_all(format!("{INSIDE}/volumes"))?;
-    follow("persistentvolumeclaims", provision);
+    // A claim changes several times before it is bound: one volume is enough.
+    let mut provisioned = BTreeSet::new();
+    follow("persistentvolumeclaims", move |claim| provision(claim, &mut provisioned));
     follow("persistentvolumes", reclaim);
     Ok(())
 }
 
 /// Calls `react` with each object, as it is at the start and whenever it changes.
-fn follow(resource: &'static str, react: fn(&Value) -> Result<()>) {
+fn follow(resource: &'static str, mut react: impl FnMut(&Value) -> Result<()> + Send + 'static) {
     thread::spawn(move || {
         loop {
-            if let Err(error) = follow_once(resource, react) {
+            if let Err(error) = follow_once(resource, &mut react) {
                 println!("provisioner: {resource}: {error:#}");
             }
             thread::sleep(Duration::from_secs(1));
@@ -54,7 +58,7 @@ fn follow(resource: &'static str, react: fn(&Value) -> Result<()>) {
 }
 
 /// Until the connection to the API server ends, as each does after a while.
-fn follow_once(resource: &str, react: fn(&Value) -> Result<()>) -> Result<()> {
+fn follow_once(resource: &str, react: &mut impl FnMut(&Value) -> Result<()>) -> Result<()> {
     let mut child = kubectl()
         .args(["get", resource, "--all-namespaces", "--watch", "--output=json"])
         .stdin(Stdio::null())
@@ -76,17 +80,21 @@ fn follow_once(resource: &str, react: fn(&Value) -> Result<()>) -> Result<()> {
 
 /// Gives a pending claim of ours its volume. Done again after a crash, it finds
 /// the same names and changes nothing.
-fn provision(claim: &Value) -> Result<()> {
+fn provision(claim: &Value, provisioned: &mut BTreeSet<String>) -> Result<()> {
     let annotations = &claim["metadata"]["annotations"];
     let ours = annotations["volume.kubernetes.io/storage-provisioner"] == PROVISIONER;
     if !ours || claim["status"]["phase"] != "Pending" || !claim["metadata"]["deletionTimestamp"].is_null() {
         return Ok(());
     }
     let name = volume_name(claim)?;
+    if provisioned.contains(&name) {
+        return Ok(());
+    }
     let dir = directory(&name);
     fs::create_dir_all(&dir)?;
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o777))?;
-    shell::with_input(kubectl().args(["apply", "--filename", "-"]), &volume(claim, &name).to_string())?;
+    shell::with_input(kubectl().args(["apply", "--filename", "-"]), &volume(claim, &name, &reclaim_policy(claim)?).to_string())?;
+    provisioned.insert(name.clone());
     println!("provisioner: made {name} for {}/{}", text(claim, "namespace"), text(claim, "name"));
     Ok(())
 }
@@ -105,14 +113,14 @@ fn reclaim(volume: &Value) -> Result<()> {
     Ok(())
 }
 
-fn volume(claim: &Value, name: &str) -> Value {
+fn volume(claim: &Value, name: &str, reclaim_policy: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "PersistentVolume",
         "metadata": {"name": name, "annotations": {PROVISIONED_BY: PROVISIONER}},
         "spec": {
             "capacity": {"storage": claim["spec"]["resources"]["requests"]["storage"]},
             "accessModes": claim["spec"]["accessModes"],
-            "persistentVolumeReclaimPolicy": "Delete",
+            "persistentVolumeReclaimPolicy": reclaim_policy,
             "storageClassName": claim["spec"]["storageClassName"],
             "hostPath": {"path": directory(name), "type": "Directory"},
             "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim",
@@ -120,6 +128,15 @@ fn volume(claim: &Value, name: &str) -> Value {
                 "uid": claim["metadata"]["uid"]},
         },
     })
+}
+
+/// Of the claim's class: users may make further classes with our provisioner.
+fn reclaim_policy(claim: &Value) -> Result<String> {
+    let class = claim["spec"]["storageClassName"].as_str().context("a claim without a storage class")?;
+    if class == CLASS {
+        return Ok("Delete".to_owned());
+    }
+    shell::output(kubectl().args(["get", "storageclass", class, "--output=jsonpath={.reclaimPolicy}"]))
 }
 
 fn volume_name(claim: &Value) -> Result<String> {
@@ -144,7 +161,8 @@ mod tests {
         let claim = json!({"metadata": {"namespace": "demo", "name": "data", "uid": "1-2"},
             "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "standard",
                 "resources": {"requests": {"storage": "1Gi"}}}});
-        let volume = volume(&claim, &volume_name(&claim).expect("a name"));
+        let volume = volume(&claim, &volume_name(&claim).expect("a name"), "Retain");
+        assert_eq!(volume["spec"]["persistentVolumeReclaimPolicy"], "Retain");
         assert_eq!(volume["metadata"]["name"], "pvc-1-2");
         assert_eq!(volume["spec"]["capacity"]["storage"], "1Gi");
         assert_eq!(volume["spec"]["claimRef"]["uid"], "1-2");
