@@ -21,7 +21,6 @@ pub struct Report<'a> {
     context: &'a Context,
     regarding: ObjectReference,
     before: PostgresqlStatus,
-    resource_version: String,
 }
 
 impl<'a> Report<'a> {
@@ -40,7 +39,6 @@ impl<'a> Report<'a> {
                 ..ObjectReference::default()
             },
             before: status_of(manifest),
-            resource_version: text("resourceVersion"),
         }
     }
 
