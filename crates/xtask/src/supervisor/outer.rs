@@ -57,9 +57,11 @@ pub fn outer(state: &Path) -> Result<()> {
     owner.namespaces = namespaces.id().cast_signed();
     entry.sign(&owner)?;
     forwarder::start(listener, namespaces.id());
-    wait(&mut namespaces, &owner, &cluster.id)
-    // The entry stays in the register without its lock: `down` and the next
-    // sweep read from that that this cluster is over.
+    let ended = wait(&mut namespaces, &owner);
+    // Not reached when this process is killed: then `down` or the next sweep does it.
+    sweep::own(&cluster.id)?;
+    entry.remove()?;
+    ended
 }
 
 /// Process 1 of the new PID namespace reads the pipe that this process holds.
@@ -78,7 +80,7 @@ fn program() -> Result<PathBuf> {
     Ok(std::env::current_exe()?)
 }
 
-fn wait(namespaces: &mut Child, owner: &Owner, id: &str) -> Result<()> {
+fn wait(namespaces: &mut Child, owner: &Owner) -> Result<()> {
     loop {
         if let Some(status) = namespaces.try_wait()? {
             bail!("the cluster's process 1 ended with {status}");
@@ -87,7 +89,7 @@ fn wait(namespaces: &mut Child, owner: &Owner, id: &str) -> Result<()> {
             println!("supervisor: the state directory is gone, ending");
             namespaces.kill()?;
             namespaces.wait()?;
-            return sweep::own(id);
+            return Ok(());
         }
         std::thread::sleep(Duration::from_millis(500));
     }
