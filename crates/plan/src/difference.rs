@@ -218,8 +218,7 @@ mod tests {
     fn a_changed_removed_or_moved_field_is_named() {
         let desired = json!({"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}], "args": ["x"]});
         let live = json!({"env": [{"name": "B", "value": "3"}], "args": ["x", "y"]});
-        assert_eq!(paths(&desired, &live), ["env[A]", "env[B].value", "args"]
-            .map(String::from).into_iter().collect::<Vec<_>>());
+        assert_eq!(paths(&desired, &live), ["args", "env[A]", "env[B].value"]);
     }
 
     #[test]
