@@ -1,6 +1,9 @@
 //! The `spec` of a `postgresql` object, as far as it is typed. What is not typed here is kept by
 //! the schema and reported when it is asked for and not supported.
 
+// Columns of the same type are no duplicates.
+#![allow(clippy::duplicated_attributes)]
+
 use std::collections::BTreeMap;
 
 use kube_derive::CustomResource;

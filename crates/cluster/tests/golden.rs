@@ -1,6 +1,9 @@
 //! What is rendered from the manifests in `testdata`, beside what was rendered when somebody last
 //! looked. `MATRIARCH_UPDATE_GOLDEN=1` writes the files anew; look at the difference then.
 
+// Tests may read files and stop at the first surprise.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

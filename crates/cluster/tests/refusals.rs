@@ -1,0 +1,171 @@
+//! Manifests that an API server accepts and that we refuse: every problem at once, each with its
+//! field and its cure.
+
+// Tests may read files and stop at the first surprise.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+
+use matriarch_cluster::{Cluster, Problem, status_word_for_problems};
+use matriarch_settings::Settings;
+use serde_json::{Value, json};
+
+fn manifest() -> Value {
+    json!({
+        "metadata": {"name": "acid-test-cluster", "namespace": "default"},
+        "spec": {
+            "teamId": "acid", "numberOfInstances": 1, "volume": {"size": "1Gi"},
+            "postgresql": {"version": "17"},
+        },
+    })
+}
+
+/// The problems of a manifest in which `pointer` has another value.
+fn problems_with(pointer: &str, value: Value) -> Vec<Problem> {
+    let mut manifest = manifest();
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    manifest.pointer_mut(parent).unwrap()[key] = value;
+    Cluster::validate(&manifest, &Settings::default()).err().unwrap_or_default()
+}
+
+#[test]
+fn each_problem_names_its_field() {
+    let cases = [
+        ("/metadata/name", json!("a".repeat(53)), "metadata.name"),
+        ("/metadata/name", json!("Upper"), "metadata.name"),
+        ("/spec/users", json!({"flyer": ["fly"]}), "spec.users.flyer"),
+        ("/spec/users", json!({"a": ["login", "nologin"]}), "spec.users.a"),
+        ("/spec/users", json!({"user_": []}), "spec.users.user_"),
+        ("/spec/users", json!({"a_b": [], "a-b": []}), "spec.users.a_b"),
+        ("/spec/volume", json!({"size": "100K"}), "spec.volume.size"),
+        ("/spec/volume", json!({"size": "0"}), "spec.volume.size"),
+        ("/spec/volume", json!({"size": 5}), "spec.volume.size"),
+        ("/spec/volume", json!(null), "spec.volume"),
+        ("/spec/teamId", json!("a b"), "spec.teamId"),
+        ("/spec/numberOfInstances", json!(-1), "spec.numberOfInstances"),
+        ("/spec/resources", json!({"limits": {"memory": "1g"}}), "spec.resources.limits.memory"),
+        ("/spec/patroni", json!({"ttl": -1}), "spec.patroni.ttl"),
+        ("/spec/clone", json!({"cluster": "foo+bar"}), "spec.clone.cluster"),
+        ("/spec/initContainers", json!([{"name": "x"}]), "spec.initContainers[0].image"),
+        ("/spec/sidecars", json!([{"name": "x"}]), "spec.sidecars[0].image"),
+        ("/spec/maintenanceWindows", json!(["Mon:12:00-11:00"]), "spec.maintenanceWindows[0]"),
+        (
+            "/spec/postgresql",
+            json!({"version": "17", "parameters": {"a": 1}}),
+            "spec.postgresql.parameters.a",
+        ),
+    ];
+    for (pointer, value, field) in cases {
+        let problems = problems_with(pointer, value.clone());
+        let fields: Vec<_> = problems.iter().map(|problem| problem.field.as_str()).collect();
+        assert_eq!(fields, [field], "{pointer} = {value}: {problems:?}");
+        assert!(!problems[0].cure.is_empty());
+    }
+}
+
+#[test]
+fn all_problems_at_once() {
+    let mut manifest = manifest();
+    manifest["metadata"]["name"] = json!("a".repeat(53));
+    manifest["spec"]["users"] = json!({"bird": ["fly"]});
+    manifest["spec"]["volume"]["size"] = json!("100K");
+    let problems = Cluster::validate(&manifest, &Settings::default()).unwrap_err();
+    let texts: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        texts,
+        [
+            "metadata.name: has 53 characters; its pods' labels add eleven, and Kubernetes allows 63; \
+             create the cluster under a name of at most 52 characters",
+            "spec.users.bird: has the unknown flag \"fly\"; remove it or use one of superuser, inherit, \
+             createrole, createdb, login, replication, bypassrls, or one of these with no in front",
+            "spec.volume.size: \"100K\" is not a quantity: there is no suffix \"K\"; \
+             write 100Ki (or 100k); a database needs at least 1Gi",
+        ]
+    );
+    assert_eq!(status_word_for_problems(&problems, false), "CreateFailed");
+    assert_eq!(status_word_for_problems(&problems, true), "UpdateFailed");
+}
+
+#[test]
+fn a_name_of_52_characters_is_fine() {
+    assert_eq!(problems_with("/metadata/name", json!("a".repeat(52))), vec![]);
+}
+
+#[test]
+fn clone_sources() {
+    for clone in [
+        json!({"cluster": "foo+bar", "timestamp": "NotEmpty"}),
+        json!({"cluster": "foobar"}),
+        json!({"cluster": ""}),
+    ] {
+        assert_eq!(problems_with("/spec/clone", clone), vec![]);
+    }
+}
+
+#[test]
+fn reserved_users_are_told_and_have_no_effect() {
+    let mut manifest = manifest();
+    manifest["spec"]["users"] = json!({"postgres": [], "standby": ["fly"], "admin": [], "own": []});
+    let cluster = Cluster::validate(&manifest, &Settings::default()).unwrap();
+    assert_eq!(cluster.users.keys().collect::<Vec<_>>(), ["own"]);
+    let told: Vec<_> = cluster.notices.iter().map(|notice| notice.field.as_str()).collect();
+    assert_eq!(told, ["spec.users.admin", "spec.users.postgres", "spec.users.standby"]);
+}
+
+#[test]
+fn names_that_must_start_with_their_team() {
+    let settings = Settings { enable_team_id_clustername_prefix: true, ..Settings::default() };
+    for (name, team, fits) in [
+        ("acid-test", "acid", true),
+        ("test-my-name", "test", true),
+        ("my-team-another-test", "my-team", true),
+        ("acid-test", "test", false),
+        ("foo-bar", "qwerty", false),
+        ("test", "", false),
+        ("acid-", "acid", false),
+    ] {
+        let mut manifest = manifest();
+        manifest["metadata"]["name"] = json!(name);
+        manifest["spec"]["teamId"] = json!(team);
+        let result = Cluster::validate(&manifest, &settings);
+        assert_eq!(result.is_ok(), fits, "{name} {team}");
+        if let Err(problems) = result {
+            assert_eq!(status_word_for_problems(&problems, false), "Invalid");
+        }
+    }
+}
+
+#[test]
+fn what_this_release_leaves_out_is_told() {
+    let mut manifest = manifest();
+    manifest["spec"]["connectionPooler"] = json!({});
+    manifest["spec"]["enableLogicalBackup"] = json!(true);
+    manifest["spec"]["preparedDatabases"] = json!({"bar": {}});
+    manifest["spec"]["streams"] = json!([{"applicationId": "a"}]);
+    let cluster = Cluster::validate(&manifest, &Settings::default()).unwrap();
+    assert_eq!(cluster.notices.len(), 4);
+}
+
+/// Every manifest in a folder of further inputs is in order.
+#[test]
+fn further_manifests() {
+    let Some(folder) = std::env::var_os("MATRIARCH_EXTRA_TESTDATA") else {
+        eprintln!("left out: MATRIARCH_EXTRA_TESTDATA names no folder with manifests");
+        return;
+    };
+    let folder = std::path::Path::new(&folder).join("zalando-manifests");
+    let mut checked = 0;
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
+        for document in std::fs::read_to_string(&path).unwrap().split("\n---") {
+            let Ok(manifest) = serde_saphyr::from_str::<Value>(document) else { continue };
+            if manifest["kind"] == json!("postgresql") {
+                let result = Cluster::validate(&manifest, &Settings::default());
+                assert!(result.is_ok(), "{}: {:?}", path.display(), result.err());
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked >= 5, "only {checked} manifests in {}", folder.display());
+}
