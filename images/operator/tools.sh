@@ -6,4 +6,5 @@ test -n "$busybox"
 for command in sh ls cat env id ps hostname nslookup ping head tail grep sed sleep date df du vi; do
     test -e "$root/usr/bin/$command" || ln -s busybox "$root/usr/bin/$command"
 done
+rm -rf "$root"/usr/lib/*/gconv "$root"/usr/lib/*/engines-3 "$root/usr/bin/wcurl"
 rm -rf "$root/var" "$root/etc" "$root/usr/share" "$root/usr/sbin" "$root/usr/include" "$root/tmp" "$root/run" "$root/root" "$root/home"

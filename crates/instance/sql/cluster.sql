@@ -1,4 +1,6 @@
 -- Once per cluster, in database postgres. Everything may be there already: this runs after every promotion too.
+SET LOCAL client_min_messages = warning;
+
 SELECT pg_catalog.format('CREATE ROLE %I NOLOGIN', wanted.name)
 FROM (VALUES ('admin'), ('cron_admin'), ('robot_zmon'), (:'human_role')) AS wanted (name)
 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = wanted.name) \gexec

@@ -1,4 +1,5 @@
 -- In every database, template1 among them, so that new databases start with it.
+SET LOCAL client_min_messages = warning;
 
 -- Extensions: those that this image has and whose library is loaded. The rest is told, not missed.
 DO $do$
@@ -11,7 +12,7 @@ BEGIN
         THEN
             EXECUTE pg_catalog.format('CREATE EXTENSION IF NOT EXISTS %I SCHEMA public', wanted);
         ELSE
-            RAISE NOTICE 'database %: extension % is not loaded or not in this image, left out',
+            RAISE WARNING 'database %: extension % is not loaded or not in this image, left out',
                 pg_catalog.current_database(), wanted;
         END IF;
     END LOOP;
@@ -33,10 +34,14 @@ GRANT USAGE ON SCHEMA user_management TO admin;
 
 CREATE OR REPLACE FUNCTION user_management.random_password(length integer) RETURNS text
 LANGUAGE sql VOLATILE SET search_path TO pg_catalog AS $body$
-    -- Letters, digits and marks, without the quotes, brackets and backslash that people mistype.
-    SELECT pg_catalog.string_agg(pg_catalog.substr(alphabet, 1 + pg_catalog.floor(pg_catalog.random() * pg_catalog.length(alphabet))::integer, 1), '')
-    FROM pg_catalog.generate_series(1, length),
-        (VALUES ('!#$%&*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz')) AS characters (alphabet)
+    -- Sixty-four characters, so that every byte of a strong random source chooses one of them evenly.
+    SELECT pg_catalog.string_agg(
+        pg_catalog.substr(
+            'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-',
+            1 + pg_catalog.get_byte(pg_catalog.uuid_send(pg_catalog.gen_random_uuid()), 0) % 64,
+            1),
+        '')
+    FROM pg_catalog.generate_series(1, length)
 $body$;
 
 CREATE OR REPLACE FUNCTION user_management.create_application_user(username text) RETURNS text

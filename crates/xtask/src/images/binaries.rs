@@ -1,0 +1,43 @@
+//! The programs that go into the images.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::shell;
+
+/// Compiles one package in the development profile and returns its program, debug information included.
+pub fn build(root: &Path, package: &str) -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = shell::command(cargo, ["build", "--message-format=json-render-diagnostics", "-p", package]);
+    command.current_dir(root);
+    let messages = shell::output(&mut command)
+        .with_context(|| format!("cannot compile {package} for its image: fix the errors and run this again"))?;
+    executable(&messages, package).with_context(|| format!("cargo built no program {package}"))
+}
+
+/// The path of a program in cargo's messages, one JSON object per line.
+fn executable(messages: &str, name: &str) -> Option<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["target"]["name"] == name && message["target"]["kind"][0] == "bin")
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_in_cargos_messages() {
+        let messages = concat!(
+            r#"{"reason":"compiler-artifact","target":{"name":"matriarch","kind":["lib"]},"executable":null}"#,
+            "\nnot json\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"matriarch","kind":["bin"]},"executable":"/t/debug/matriarch"}"#,
+        );
+        assert_eq!(executable(messages, "matriarch"), Some(PathBuf::from("/t/debug/matriarch")));
+        assert_eq!(executable(messages, "other"), None);
+    }
+}
