@@ -3,8 +3,10 @@
 
 mod kind;
 mod number;
+mod reference;
 mod source;
 mod table;
 
 pub use kind::{Kind, PodManagement};
+pub use reference::reference;
 pub use table::{OPTIONS, Opt, Settings};

@@ -176,7 +176,7 @@ options! {
         target_major_version: String = "18", "Version that mode `full` upgrades to.";
     }
     group "kubernetes" {
-        enable_finalizers: bool = "false", "Put the finalizer on clusters that lack it.";
+        enable_finalizers: bool = "false", "Without effect: every cluster that is looked after has the finalizer.";
         enable_owner_references: bool = "false", "Objects of a cluster point to it as their owner.";
         delete_annotation_date_key: String = "", "Annotation that must hold today's date for a deletion to be carried out.";
         delete_annotation_name_key: String = "", "Annotation that must hold the cluster's name for a deletion to be carried out.";

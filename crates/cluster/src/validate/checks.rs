@@ -36,6 +36,7 @@ pub(super) fn all(cluster: &mut Cluster, manifest: &Value, settings: &Settings, 
     users(cluster, settings, problems);
     databases(cluster);
     not_yet(cluster, manifest);
+    settings_not_yet(settings, problems);
 }
 
 /// Fields that releases before 2.0 spelled otherwise, with the rules of then.
@@ -373,6 +374,24 @@ fn not_yet(cluster: &mut Cluster, manifest: &Value) {
                 field,
                 format!("is not supported by this release: {consequence}"),
                 "remove it until it is",
+            ));
+        }
+    }
+}
+
+/// Settings that would change pods or their agreement on a leader if they were passed over.
+fn settings_not_yet(settings: &Settings, problems: &mut Vec<Problem>) {
+    for (option, used) in [
+        ("pod_environment_configmap", !settings.pod_environment_configmap.is_empty()),
+        ("pod_environment_secret", !settings.pod_environment_secret.is_empty()),
+        ("etcd_host", !settings.etcd_host.is_empty()),
+        ("kubernetes_use_configmaps", !settings.kubernetes_use_configmaps),
+    ] {
+        if used {
+            problems.push(Problem::new(
+                option,
+                "has a value that this release does not support, so no cluster is touched",
+                "give the setting of the operator its default again",
             ));
         }
     }
