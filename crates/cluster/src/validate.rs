@@ -36,6 +36,13 @@ pub struct Cluster {
 impl Cluster {
     /// Checks `manifest`, a whole `postgresql` object. The error holds everything that is wrong.
     pub fn validate(manifest: &Value, settings: &Settings) -> Result<Self, Vec<Problem>> {
+        let (cluster, problems) = Self::read(manifest, settings);
+        if problems.is_empty() { Ok(cluster) } else { Err(problems) }
+    }
+
+    /// The cluster as far as its manifest can be read, and everything that is wrong with it.
+    /// Deletion needs no more: names and labels are always there.
+    pub fn read(manifest: &Value, settings: &Settings) -> (Self, Vec<Problem>) {
         let decoded = decode(manifest);
         let mut cluster = Self {
             identity: identity(manifest, &decoded.spec),
@@ -48,12 +55,9 @@ impl Cluster {
         };
         let mut problems = decoded.problems;
         checks::all(&mut cluster, manifest, settings, &mut problems);
-        if problems.is_empty() {
-            return Ok(cluster);
-        }
         problems.sort();
         problems.dedup();
-        Err(problems)
+        (cluster, problems)
     }
 }
 

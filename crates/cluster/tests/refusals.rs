@@ -183,3 +183,14 @@ fn settings_that_must_not_be_passed_over() {
         assert_eq!(problems[0].field, option);
     }
 }
+
+#[test]
+fn a_refused_manifest_still_has_its_names() {
+    let mut manifest = manifest();
+    manifest["spec"] = json!("nonsense");
+    let (cluster, problems) = Cluster::read(&manifest, &Settings::default());
+    assert!(!problems.is_empty());
+    let intent = matriarch_cluster::render(&cluster, &Settings::default());
+    assert_eq!(intent.stateful_set.name, "acid-test-cluster");
+    assert_eq!(intent.selector["cluster-name"], "acid-test-cluster");
+}
