@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 
 use crate::checkout::Checkout;
 use crate::register::{self, Entry, Owner};
-use crate::{files, network, sweep};
+use crate::{files, network, sweep, up};
 
 /// Everything inside dies with process 1 of its namespace, so this is long.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -18,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Ends the cluster and forgets its data; images and certificates stay.
 pub fn down() -> Result<()> {
     let checkout = Checkout::find()?;
+    let _alone = up::alone(&checkout)?;
     let was_running = register::owner(&checkout.id)?.is_some();
     stop(&checkout)?;
     let swept = sweep::orphans()?;

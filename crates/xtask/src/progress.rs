@@ -38,7 +38,11 @@ impl Progress {
         match &result {
             Ok(_) => self.line(name, &format!("done in {}", seconds(took))),
             // At once: other stages may still run for minutes.
-            Err(error) => self.line(name, &format!("FAILED after {}: {error:#}", seconds(took))),
+            Err(error) => {
+                let error = error.to_string();
+                let first = error.lines().next().unwrap_or_default();
+                self.line(name, &format!("FAILED after {}: {first}", seconds(took)));
+            }
         }
         if let Ok(mut finished) = self.finished.lock() {
             finished.push((name.to_owned(), took));

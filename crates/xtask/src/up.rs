@@ -1,5 +1,6 @@
 //! `cargo xtask up`: from a bare machine to a queried database.
 
+use std::fs::File;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use crate::progress::{Progress, Stage};
 use crate::supervisor::status;
 use crate::target::Target;
 use crate::{certificates, demo, deploy, down, files, go_build, import, kubeconfig, network, packages, register};
-use crate::{shell, supervisor};
+use crate::{shell, supervisor, sweep};
 
 /// How long the supervisor and the nodes may take.
 const READY_WITHIN: Duration = Duration::from_secs(240);
@@ -64,7 +65,8 @@ fn local(checkout: &Checkout, arguments: &Arguments, progress: &Progress) -> Res
              or use a Kubernetes that you have: cargo xtask up --context NAME"
         );
     }
-    std::fs::create_dir_all(checkout.state())?;
+    let _alone = alone(checkout)?;
+    sweep::orphans()?;
     thread::scope(|scope| {
         let parts = scope.spawn(|| progress.stage("kubernetes", |stage| go_build::ensure(checkout, stage)));
         let packages = progress.stage("packages", packages::ensure);
@@ -79,6 +81,17 @@ fn local(checkout: &Checkout, arguments: &Arguments, progress: &Progress) -> Res
     })
 }
 
+/// One command at a time changes a checkout's cluster; the lock ends with the value.
+pub fn alone(checkout: &Checkout) -> Result<File> {
+    std::fs::create_dir_all(checkout.state())?;
+    let lock = File::create(checkout.state().join("lock"))?;
+    if lock.try_lock().is_err() {
+        println!("another `cargo xtask up` or `down` of this checkout is running: waiting for it");
+        lock.lock()?;
+    }
+    Ok(lock)
+}
+
 fn joined<T>(result: thread::Result<Result<T>>) -> Result<T> {
     result.unwrap_or_else(|_| bail!("a stage panicked: its message is above"))
 }
@@ -87,6 +100,7 @@ fn joined<T>(result: thread::Result<Result<T>>) -> Result<T> {
 fn cluster(checkout: &Checkout, nodes: Option<usize>, parts: &Path, stage: &Stage) -> Result<Cluster> {
     let cluster = match running(checkout)? {
         Some(cluster) => {
+            wait_until_running(checkout, stage)?;
             if nodes.is_some_and(|nodes| nodes != cluster.nodes) {
                 bail!("the running cluster has {} nodes: run `cargo xtask down` first", cluster.nodes);
             }
@@ -127,24 +141,35 @@ fn start(checkout: &Checkout, nodes: Option<usize>, parts: &Path, stage: &Stage)
     credentials(checkout, &cluster)?;
     files::remove(&status::path(&state))?;
     cluster.write(&state)?;
-    let mut child = supervisor::start(checkout)?;
+    supervisor::start(checkout)?;
+    wait_until_running(checkout, stage)?;
+    Ok(cluster)
+}
+
+/// Follows the supervisor, also one that an interrupted `up` has started.
+fn wait_until_running(checkout: &Checkout, stage: &Stage) -> Result<()> {
     let since = Instant::now();
-    let mut last = String::new();
+    let mut last = "running".to_owned();
     loop {
-        let status = status::read(&state).unwrap_or_default();
+        let status = status::read(&checkout.state()).unwrap_or_default();
         if status.stage != last {
             stage.say(&status.stage);
             last.clone_from(&status.stage);
         }
-        if status.stage == "running" {
-            return Ok(cluster);
-        }
-        let ended = child.try_wait()?;
-        if status.error.is_some() || ended.is_some() || since.elapsed() > READY_WITHIN {
+        let why = match status.error {
+            Some(error) => Some(error),
+            None if status.stage == "running" => return Ok(()),
+            // It needs a moment to sign the register.
+            None if since.elapsed() < Duration::from_secs(3) => None,
+            None if register::owner(&checkout.id)?.is_none() => Some("its supervisor ended".to_owned()),
+            None if since.elapsed() > READY_WITHIN => Some(format!("not done after {READY_WITHIN:?}")),
+            None => None,
+        };
+        if let Some(why) = why {
             let log = checkout.logs().join("supervisor.log");
             bail!(
-                "the cluster did not start: {}\nThe last lines of {}:\n{}\nRun `cargo xtask down` and then `cargo xtask up`.",
-                status.error.unwrap_or_else(|| ended.map_or("it takes too long".to_owned(), |ended| format!("its supervisor ended with {ended}"))),
+                "the cluster did not start: {why}\nThe last lines of {}:\n{}\n\
+                 Run `cargo xtask down` and then `cargo xtask up`.",
                 log.display(),
                 files::tail(&log, 15)
             );

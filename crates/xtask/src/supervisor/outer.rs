@@ -16,7 +16,7 @@ use crate::{files, sweep};
 
 /// Starts the supervisor from a copy of this program, so that later builds don't
 /// touch it, in a session of its own, so that it outlives the terminal.
-pub fn start(checkout: &Checkout) -> Result<Child> {
+pub fn start(checkout: &Checkout) -> Result<()> {
     let state = checkout.state();
     let program = state.join("parts/supervisor");
     files::remove(&program)?;
@@ -32,7 +32,8 @@ pub fn start(checkout: &Checkout) -> Result<Child> {
         .stdout(log.try_clone()?)
         .stderr(log)
         .spawn()
-        .context("cannot start the supervisor")
+        .context("cannot start the supervisor")?;
+    Ok(())
 }
 
 /// Runs until the cluster ends or its state directory is gone.
