@@ -27,6 +27,8 @@ mod volumes;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use account::definition;
+
 /// Renders everything that should exist for `cluster`, without references.
 pub fn render(cluster: &Cluster, settings: &Settings) -> Intent {
     render_with(cluster, settings, &References::default())

@@ -9,7 +9,8 @@ use crate::names;
 /// The account from the setting, or a plain one. Its name is always that of the setting.
 pub(super) fn service_account(context: &Context<'_>) -> Object {
     let settings = context.settings;
-    let mut body = definition(&settings.pod_service_account_definition);
+    let mut body =
+        definition(&settings.pod_service_account_definition, "ServiceAccount").unwrap_or_else(|_| json!({}));
     let metadata = metadata(context, &body);
     body["metadata"] = metadata;
     if !settings.irsa_role_arn.is_empty() {
@@ -23,7 +24,8 @@ pub(super) fn service_account(context: &Context<'_>) -> Object {
 /// The binding from the setting, or one to the ClusterRole of the account's name.
 pub(super) fn role_binding(context: &Context<'_>) -> Object {
     let name = &context.settings.pod_service_account_name;
-    let mut body = definition(&context.settings.pod_service_account_role_binding_definition);
+    let mut body = definition(&context.settings.pod_service_account_role_binding_definition, "RoleBinding")
+        .unwrap_or_else(|_| json!({}));
     if body["roleRef"].is_null() {
         body = json!({
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
@@ -39,10 +41,14 @@ pub(super) fn role_binding(context: &Context<'_>) -> Object {
     finish(context, "rbac.authorization.k8s.io/v1", "RoleBinding", body)
 }
 
-/// A definition given as JSON; nothing if there is none.
-fn definition(text: &str) -> Value {
-    let parsed: Value = serde_json::from_str(text).unwrap_or_default();
-    if parsed.is_object() { parsed } else { json!({}) }
+/// A definition from a setting, as JSON or YAML; nothing if there is none. The error says what is
+/// wrong with it.
+pub(crate) fn definition(text: &str, kind: &str) -> Result<Value, String> {
+    if text.trim().is_empty() {
+        return Ok(json!({}));
+    }
+    let parsed: Value = serde_saphyr::from_str(text).map_err(|error| format!("cannot be read: {error}"))?;
+    if parsed["kind"] == json!(kind) { Ok(parsed) } else { Err(format!("is not a {kind}")) }
 }
 
 fn metadata(context: &Context<'_>, body: &Value) -> Value {

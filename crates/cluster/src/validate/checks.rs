@@ -37,6 +37,7 @@ pub(super) fn all(cluster: &mut Cluster, manifest: &Value, settings: &Settings, 
     databases(cluster);
     not_yet(cluster, manifest);
     settings_not_yet(settings, problems);
+    definitions(settings, problems);
 }
 
 /// Fields that releases before 2.0 spelled otherwise, with the rules of then.
@@ -374,6 +375,26 @@ fn not_yet(cluster: &mut Cluster, manifest: &Value) {
                 field,
                 format!("is not supported by this release: {consequence}"),
                 "remove it until it is",
+            ));
+        }
+    }
+}
+
+/// Objects that settings define.
+fn definitions(settings: &Settings, problems: &mut Vec<Problem>) {
+    for (option, text, kind) in [
+        ("pod_service_account_definition", &settings.pod_service_account_definition, "ServiceAccount"),
+        (
+            "pod_service_account_role_binding_definition",
+            &settings.pod_service_account_role_binding_definition,
+            "RoleBinding",
+        ),
+    ] {
+        if let Err(message) = crate::render::definition(text, kind) {
+            problems.push(Problem::new(
+                option,
+                message,
+                format!("correct the setting of the operator: JSON or YAML of a {kind}, or nothing"),
             ));
         }
     }

@@ -412,3 +412,38 @@ fn dynamic_configuration() {
         })
     );
 }
+
+#[test]
+fn accounts_from_the_settings() {
+    let settings = Settings {
+        pod_service_account_name: "own".into(),
+        pod_service_account_definition: "kind: ServiceAccount\nmetadata: {name: x, labels: {a: b}}\nimagePullSecrets:\n- name: s\n".into(),
+        pod_service_account_role_binding_definition:
+            r#"{"kind": "RoleBinding", "metadata": {"name": "b", "namespace": "x"}, "roleRef": {"kind": "Role", "name": "r"}, "subjects": []}"#.into(),
+        irsa_role_arn: "arn:aws:iam::1:role/x".into(),
+        ..Settings::default()
+    };
+    let intent = intent(&manifest("acid-test-cluster", json!({})), &settings);
+    assert_eq!(
+        intent.pod_service_account.body,
+        json!({
+            "apiVersion": "v1", "kind": "ServiceAccount",
+            "metadata": {
+                "name": "own", "namespace": "default", "labels": {"a": "b"},
+                "annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/x"},
+            },
+            "imagePullSecrets": [{"name": "s"}],
+        })
+    );
+    assert_eq!(
+        intent.pod_role_binding.body,
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+            "metadata": {"name": "b", "namespace": "default"},
+            "roleRef": {"kind": "Role", "name": "r"}, "subjects": [],
+        })
+    );
+    let broken = Settings { pod_service_account_definition: "kind: Pod".into(), ..Settings::default() };
+    let problems = Cluster::validate(&manifest("acid-test-cluster", json!({})), &broken).unwrap_err();
+    assert_eq!(problems[0].field, "pod_service_account_definition");
+}
