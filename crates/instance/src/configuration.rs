@@ -13,6 +13,9 @@ use crate::{hba, initdb, kubernetes, version};
 /// The program that Patroni calls back: this one.
 pub const SELF: &str = "/usr/local/bin/matriarch-instance";
 
+/// Where parameters of PostgreSQL are: those of this member, and those of the whole cluster.
+const PARAMETERS: [&str; 2] = ["/postgresql/parameters", "/bootstrap/dcs/postgresql/parameters"];
+
 /// Libraries that are preloaded in every version when they are there, in this order.
 const PRELOADED: [&str; 7] =
     ["bg_mon", "pg_stat_statements", "pgextwlist", "pg_auth_mon", "set_user", "pg_cron", "pg_stat_kcache"];
@@ -56,7 +59,11 @@ pub fn configuration(env: &Environment, machine: &Machine) -> Result<Configured,
     let mut patroni = merged(generated(env, machine, &layout, major), &user);
     patroni["bootstrap"]["initdb"] = json!(initdb::options(env, user.pointer("/bootstrap/initdb").and_then(Value::as_array)));
     patroni["postgresql"]["bin_dir"] = json!(bin_dir(major));
-    let notes = keep_what_is_there(&mut patroni, machine, major);
+    let mut notes = keep_what_is_there(&mut patroni, machine, major);
+    // The default list names what only published images have; its own gaps are no news.
+    if !asks_for_libraries(&user) {
+        notes.clear();
+    }
     Ok(Configured { patroni, major, notes })
 }
 
@@ -187,13 +194,17 @@ fn local_parameters(env: &Environment, machine: &Machine, layout: &Layout) -> Va
     parameters
 }
 
+fn asks_for_libraries(user: &Value) -> bool {
+    PARAMETERS.iter().any(|section| user.pointer(&format!("{section}/shared_preload_libraries")).is_some())
+}
+
 /// Takes libraries out of the preload list that this image does not have: with one of them PostgreSQL would not
 /// start. The default list and lists written for published images name some that Debian lacks.
 fn keep_what_is_there(patroni: &mut Value, machine: &Machine, major: u32) -> Vec<String> {
     let there = machine.majors.get(&major);
     let present = |library: &str| there.is_some_and(|libraries| libraries.contains(library));
     let mut notes = Vec::new();
-    for section in ["/postgresql/parameters", "/bootstrap/dcs/postgresql/parameters"] {
+    for section in PARAMETERS {
         let Some(parameters) = patroni.pointer_mut(section).and_then(Value::as_object_mut) else { continue };
         let Some(text) = parameters.get("shared_preload_libraries").and_then(Value::as_str).map(str::to_owned) else {
             continue;
