@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use futures::{FutureExt, StreamExt};
 use kube::api::DynamicObject;
-use kube::runtime::controller::{Action as Next, Config as QueueConfig};
+use kube::runtime::controller::{Action as Next, Config as QueueConfig, Error as QueueError};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::{Controller, watcher};
@@ -27,6 +27,8 @@ use crate::{http, kinds, orphans};
 const CONCURRENT_PASSES: u16 = 8;
 /// A pass that takes longer is given up; the next one observes again.
 const LONGEST_PASS: Duration = Duration::from_secs(180);
+/// How often the first list is asked for.
+const READY_POLL: Duration = Duration::from_millis(200);
 /// First and longest delay after a failed pass, in seconds.
 const BACKOFF_SECONDS: (u64, u64) = (1, 60);
 
@@ -93,14 +95,14 @@ fn key(object: &DynamicObject) -> (String, String) {
 /// When it cannot start: no cluster, invalid settings, port taken.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     tracing_subscriber::fmt()
+        .with_ansi(false)
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env()
                 .unwrap_or_else(|_| "info,kube_runtime=warn".into()),
         )
         .init();
-    let client = Client::try_default()
-        .await
-        .context("no Kubernetes API: run in a cluster, or set KUBECONFIG")?;
+    let client =
+        Client::try_default().await.context("no Kubernetes API: run in a cluster, or set KUBECONFIG")?;
     let settings = SettingsSource::start(&client, options.config_map_name.as_deref()).await?;
     let namespace = options.watched_namespace.clone().filter(|name| !name.is_empty() && name != "*");
     let patroni = matriarch_patroni::Client::new()?;
@@ -155,16 +157,26 @@ async fn watch(context: Arc<Context>) {
     let store = controller.store();
     let listed = Arc::clone(&context);
     tokio::spawn(async move {
-        if store.wait_until_ready().await.is_ok() {
-            listed.ready.store(true, Ordering::Relaxed);
+        // The queue's runner waits for the same store, and only the last waiter is woken:
+        // ask again.
+        loop {
+            match tokio::time::timeout(READY_POLL, store.wait_until_ready()).await {
+                Ok(Ok(())) => return listed.ready.store(true, Ordering::Relaxed),
+                Ok(Err(_)) => return,
+                Err(_) => {}
+            }
         }
     });
     controller
         .shutdown_on_signal()
         .run(contained, on_error, context)
         .for_each(|result| async move {
-            if let Err(error) = result {
-                tracing::debug!("queue: {error}");
+            match result {
+                // An event of a cluster whose manifest is gone, or never was.
+                Ok(_) | Err(QueueError::ObjectNotFound(_)) => {}
+                // Said by `on_error` already.
+                Err(QueueError::ReconcilerFailed(..)) => {}
+                Err(error) => warn!("queue: {error}"),
             }
         })
         .await;

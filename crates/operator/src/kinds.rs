@@ -5,9 +5,10 @@ use kube::api::{Api, DynamicObject};
 use kube::core::{ApiResource, GroupVersionKind};
 
 /// Kind, group, version, plural.
-const KINDS: [(&str, &str, &str, &str); 10] = [
+const KINDS: [(&str, &str, &str, &str); 11] = [
     ("postgresql", "acid.zalan.do", "v1", "postgresqls"),
     ("StatefulSet", "apps", "v1", "statefulsets"),
+    ("ControllerRevision", "apps", "v1", "controllerrevisions"),
     ("Pod", "", "v1", "pods"),
     ("Service", "", "v1", "services"),
     ("Secret", "", "v1", "secrets"),

@@ -13,11 +13,14 @@ use matriarch_cluster::{Cluster, render};
 use matriarch_plan::status::{self, PassResult};
 use matriarch_plan::{plan_cluster, plan_deletion};
 use matriarch_settings::Settings;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::act::Workpiece;
 use crate::controller::Context;
 use crate::report::Report;
+
+/// Settings may be what makes a manifest acceptable, and no event tells of them.
+const LOOK_AGAIN_AFTER_REFUSAL: Duration = Duration::from_secs(60);
 
 /// A pass that could not be made; it is tried again with growing delays.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +58,7 @@ pub async fn pass(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<N
     let sight = context.eyes.observe(&manifest, &intent, &settings).await;
     let plan = plan_cluster(&intent, &sight.observation);
     report.announce(&plan).await;
+    report.notices(&intent.notices).await;
     let work = Workpiece {
         intent: &intent,
         settings: &settings,
@@ -62,11 +66,15 @@ pub async fn pass(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<N
         addresses: &sight.addresses,
     };
     let outcomes = context.hands.act(&plan, &work).await;
-    let result =
-        PassResult { intent: &intent, seen: &sight.observation, plan: &plan, outcomes: &outcomes };
+    let result = PassResult { intent: &intent, seen: &sight.observation, plan: &plan, outcomes: &outcomes };
     let after = status::status(&result, report.status_before(), Timestamp::now());
     report.conclude(&outcomes, &after).await?;
-    context.metrics.count_pass(&outcomes, &after, &object.namespace().unwrap_or_default(), &object.name_any());
+    context.metrics.count_pass(
+        &outcomes,
+        &after,
+        &object.namespace().unwrap_or_default(),
+        &object.name_any(),
+    );
     let failures = result.failures();
     if let Some(failure) = failures.first() {
         return Err(PassError::Steps(failure.clone()));
@@ -84,10 +92,8 @@ async fn delete(
     settings: &Settings,
     report: &Report<'_>,
 ) -> Result<Next, PassError> {
-    let Some(cluster) = deletable(manifest, settings) else {
-        // Never accepted, so nothing of it was ever made and no finalizer of ours set.
-        return Ok(Next::await_change());
-    };
+    // An edit may have made the spec unacceptable: deletion needs names and labels only.
+    let (cluster, _) = Cluster::read(manifest, settings);
     let intent = render(&cluster, settings);
     let sight = context.eyes.observe_all(manifest, &intent, settings).await;
     if !sight.observation.has_finalizer {
@@ -95,12 +101,7 @@ async fn delete(
     }
     let plan = plan_deletion(&intent, settings, &sight.observation);
     report.announce_deletion(&plan).await;
-    let work = Workpiece {
-        intent: &intent,
-        settings,
-        seen: &sight.observation,
-        addresses: &sight.addresses,
-    };
+    let work = Workpiece { intent: &intent, settings, seen: &sight.observation, addresses: &sight.addresses };
     let outcomes = context.hands.act(&plan, &work).await;
     report.events_of(&outcomes).await;
     context.metrics.forget(&object.namespace().unwrap_or_default(), &object.name_any());
@@ -108,23 +109,8 @@ async fn delete(
     Ok(Next::requeue(Duration::from_secs(u64::from(seconds.max(1)))))
 }
 
-/// The cluster of a manifest, also when an edit made its spec unacceptable: deletion needs
-/// names and labels only.
-fn deletable(manifest: &Value, settings: &Settings) -> Option<Cluster> {
-    Cluster::validate(manifest, settings).ok().or_else(|| {
-        let mut stripped = manifest.clone();
-        stripped["spec"] = json!({
-            "teamId": manifest["spec"]["teamId"],
-            "numberOfInstances": 0,
-            "postgresql": {"version": "17"},
-            "volume": {"size": "1Gi"},
-        });
-        Cluster::validate(&stripped, settings).ok()
-    })
-}
-
-/// A manifest that is refused: said once, with all problems. No timer: the next edit is
-/// what helps. A running cluster is left as it is.
+/// A manifest that is refused: said once, with all problems. A running cluster is left as
+/// it is. An edit wakes it at once; changed settings help at the next look.
 async fn refuse(
     problems: &[Problem],
     object: &DynamicObject,
@@ -138,10 +124,9 @@ async fn refuse(
     let after = status::refused(problems, word, generation, before, Timestamp::now());
     report.refuse(problems, &after).await?;
     context.metrics.count_refusal(&object.namespace().unwrap_or_default(), &object.name_any());
-    Ok(Next::await_change())
+    Ok(Next::requeue(LOOK_AGAIN_AFTER_REFUSAL))
 }
 
 fn settings_resync(settings: &Settings) -> u64 {
     settings.resync_period.as_secs().max(1)
 }
-

@@ -21,6 +21,7 @@ pub struct Report<'a> {
     context: &'a Context,
     regarding: ObjectReference,
     before: PostgresqlStatus,
+    generation: i64,
 }
 
 impl<'a> Report<'a> {
@@ -39,6 +40,7 @@ impl<'a> Report<'a> {
                 ..ObjectReference::default()
             },
             before: status_of(manifest),
+            generation: metadata["generation"].as_i64().unwrap_or_default(),
         }
     }
 
@@ -66,11 +68,24 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// What the owner should know although it stops nothing; said again only when the
+    /// manifest changed.
+    pub async fn notices(&self, notices: &[Problem]) {
+        if self.before.observed_generation == Some(self.generation) {
+            return;
+        }
+        for notice in notices {
+            let reason = if notice.field.starts_with("spec.resources") { "ResourceLimits" } else { "Notice" };
+            self.event(EventType::Warning, reason, &notice.to_string()).await;
+        }
+    }
+
     /// Says that a deletion begins, in the pass that removes the StatefulSet.
     pub async fn announce_deletion(&self, plan: &Plan) {
-        let begins = plan.steps.iter().any(|step| {
-            matches!(&step.action, Action::Delete { key, .. } if key.kind == "StatefulSet")
-        });
+        let begins = plan
+            .steps
+            .iter()
+            .any(|step| matches!(&step.action, Action::Delete { key, .. } if key.kind == "StatefulSet"));
         if !begins {
             return;
         }
@@ -78,22 +93,21 @@ impl<'a> Report<'a> {
     }
 
     /// Events for what was done, then the status.
-    pub async fn conclude(
-        &self,
-        outcomes: &[(Step, Outcome)],
-        after: &PostgresqlStatus,
-    ) -> kube::Result<()> {
+    pub async fn conclude(&self, outcomes: &[(Step, Outcome)], after: &PostgresqlStatus) -> kube::Result<()> {
         self.events_of(outcomes).await;
         let (was, is) = (&self.before.postgres_cluster_status, &after.postgres_cluster_status);
         if was != is && is == "Running" {
             self.event(EventType::Normal, "StatefulSet", "Pods are ready").await;
         }
-        let blocked = after.conditions.iter().find(|condition| {
-            condition.type_ == "Degraded" && condition.status == "True"
-        });
-        let blocked_before = self.before.conditions.iter().find(|condition| {
-            condition.type_ == "Degraded" && condition.status == "True"
-        });
+        let blocked = after
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == "Degraded" && condition.status == "True");
+        let blocked_before = self
+            .before
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == "Degraded" && condition.status == "True");
         if let Some(condition) = blocked
             && blocked_before.map(|before| &before.message) != Some(&condition.message)
         {
@@ -151,10 +165,8 @@ impl<'a> Report<'a> {
         }
         let namespace = self.regarding.namespace.as_deref().unwrap_or_default();
         let api = kinds::namespaced(&self.context.client, "postgresql", namespace);
-        let parameters = PatchParams {
-            field_manager: Some(STATUS_MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
+        let parameters =
+            PatchParams { field_manager: Some(STATUS_MANAGER.to_owned()), ..PatchParams::default() };
         let patch = json!({ "status": after });
         match api.patch_status(self.name(), &parameters, &Patch::Merge(&patch)).await {
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
@@ -190,14 +202,12 @@ pub async fn publish(
 /// The contract's event reasons (01 §1.6).
 fn reason_of(action: &Action) -> &'static str {
     match action {
-        Action::Apply { object, creates: true } | Action::CreateOnce(object) => {
-            match object.kind.as_str() {
-                "Service" => "Services",
-                "StatefulSet" => "StatefulSet",
-                "PodDisruptionBudget" => "PodDisruptionBudgets",
-                _ => "Create",
-            }
-        }
+        Action::Apply { object, creates: true } | Action::CreateOnce(object) => match object.kind.as_str() {
+            "Service" => "Services",
+            "StatefulSet" => "StatefulSet",
+            "PodDisruptionBudget" => "PodDisruptionBudgets",
+            _ => "Create",
+        },
         Action::CreateSecret(_) => "Secrets",
         Action::Switchover { .. } => "Switchover",
         Action::Delete { .. } | Action::RemoveFinalizer => "Delete",

@@ -27,8 +27,7 @@ fn assert_golden(path: &str, text: &str) {
 
 #[test]
 fn plan_of_the_minimal_manifest_against_nothing() {
-    let output =
-        matriarch(&["plan", "-f", "testdata/seed/minimal.yaml", "--against", "empty"]);
+    let output = matriarch(&["plan", "-f", "testdata/seed/minimal.yaml", "--against", "empty"]);
     assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
     assert_golden("testdata/golden/plan-minimal-empty.txt", &String::from_utf8_lossy(&output.stdout));
 }

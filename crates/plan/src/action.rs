@@ -120,9 +120,7 @@ impl Action {
     /// What it may cost.
     pub fn risk(&self) -> Risk {
         match self {
-            Self::DeletePod { .. } | Self::Switchover { .. } | Self::RestartMember { .. } => {
-                Risk::Disruptive
-            }
+            Self::DeletePod { .. } | Self::Switchover { .. } | Self::RestartMember { .. } => Risk::Disruptive,
             Self::Delete { .. } | Self::RemoveFinalizer => Risk::Destructive,
             Self::AddFinalizer
             | Self::Apply { .. }
@@ -136,14 +134,11 @@ impl Action {
     /// The lane it runs in.
     pub fn lane(&self) -> Lane {
         match self {
-            Self::AddFinalizer
-            | Self::Apply { .. }
-            | Self::CreateOnce(_)
-            | Self::CreateSecret(_) => Lane::Objects,
-            Self::PatchPatroniConfig(_) => Lane::Config,
-            Self::DeletePod { .. } | Self::Switchover { .. } | Self::RestartMember { .. } => {
-                Lane::Pods
+            Self::AddFinalizer | Self::Apply { .. } | Self::CreateOnce(_) | Self::CreateSecret(_) => {
+                Lane::Objects
             }
+            Self::PatchPatroniConfig(_) => Lane::Config,
+            Self::DeletePod { .. } | Self::Switchover { .. } | Self::RestartMember { .. } => Lane::Pods,
             Self::Sql(_) => Lane::Sql,
             Self::Delete { .. } | Self::RemoveFinalizer => Lane::Cleanup,
         }
@@ -154,9 +149,7 @@ impl Action {
         match self {
             Self::Apply { creates: true, .. } | Self::CreateOnce(_) | Self::CreateSecret(_) => '+',
             Self::Sql(Statement::CreateRole { .. } | Statement::CreateDatabase { .. }) => '+',
-            Self::AddFinalizer | Self::Apply { .. } | Self::PatchPatroniConfig(_) | Self::Sql(_) => {
-                '~'
-            }
+            Self::AddFinalizer | Self::Apply { .. } | Self::PatchPatroniConfig(_) | Self::Sql(_) => '~',
             Self::DeletePod { .. } | Self::Switchover { .. } | Self::RestartMember { .. } => '!',
             Self::Delete { .. } | Self::RemoveFinalizer => '-',
         }

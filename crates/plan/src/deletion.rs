@@ -20,9 +20,8 @@ pub fn plan_deletion(intent: &Intent, settings: &Settings, seen: &Observation) -
         subject: format!("deletion of cluster {}/{}", identity.namespace, identity.name),
         ..Plan::default()
     };
-    for object in std::iter::once(&intent.stateful_set)
-        .chain(&intent.disruption_budgets)
-        .chain(&intent.services)
+    for object in
+        std::iter::once(&intent.stateful_set).chain(&intent.disruption_budgets).chain(&intent.services)
     {
         let key = key_of(object);
         match seen.object(&key) {
@@ -95,15 +94,13 @@ fn plan_rest(settings: &Settings, seen: &Observation, plan: &mut Plan) {
         }
     }
     match &seen.patroni_objects {
-        Seen::Present(objects) => plan
-            .steps
-            .extend(objects.iter().map(|(key, uid)| delete(key.clone(), uid))),
+        Seen::Present(objects) => {
+            plan.steps.extend(objects.iter().map(|(key, uid)| delete(key.clone(), uid)))
+        }
         Seen::Absent => {}
-        Seen::Unknown(why) => plan.gates.push(Gate::new(
-            Lane::Cleanup,
-            "Patroni's objects can be listed",
-            why.clone(),
-        )),
+        Seen::Unknown(why) => {
+            plan.gates.push(Gate::new(Lane::Cleanup, "Patroni's objects can be listed", why.clone()))
+        }
     }
 }
 

@@ -60,11 +60,7 @@ fn compare(desired: &Value, live: Option<&Value>, path: &str, found: &mut Vec<Di
         }
         (Value::Array(desired), Value::Array(live)) => compare_lists(desired, live, path, found),
         (desired, live) if same_scalar(desired, live, path) => {}
-        _ => found.push(Difference {
-            path: path.to_owned(),
-            from: live_value.clone(),
-            to: desired.clone(),
-        }),
+        _ => found.push(Difference { path: path.to_owned(), from: live_value.clone(), to: desired.clone() }),
     }
 }
 
@@ -165,11 +161,27 @@ fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
-/// What makes a pod of this template differ from a running pod, so that it must be
-/// recreated. `bootstrap.dcs` of SPILO_CONFIGURATION is left out: Patroni's dynamic
-/// configuration carries it and no pod restarts for it (04 §7.1).
-pub fn pod_differences(template_spec: &Value, pod_spec: &Value) -> Vec<Difference> {
-    differences(&without_dcs(template_spec), &without_dcs(pod_spec), "spec")
+/// What differs between two pod templates that the API server has both defaulted, so that
+/// pods of the older one must be recreated. `bootstrap.dcs` of SPILO_CONFIGURATION is left
+/// out: Patroni's dynamic configuration carries it and no pod restarts for it (04 §7.1).
+/// Annotations of the template restart nobody either.
+pub fn template_differences(newest: &Value, older: &Value) -> Vec<Difference> {
+    let (newest_spec, older_spec) = (without_dcs(&newest["spec"]), without_dcs(&older["spec"]));
+    let labels = |template: &Value| template["metadata"]["labels"].clone();
+    let mut found = both_ways(&labels(newest), &labels(older), "labels");
+    found.extend(both_ways(&newest_spec, &older_spec, "spec"));
+    found
+}
+
+/// What `newest` has and `older` lacks or has otherwise, and what only `older` has.
+fn both_ways(newest: &Value, older: &Value, path: &str) -> Vec<Difference> {
+    let mut found = differences(newest, older, path);
+    for Difference { path, from, to } in differences(older, newest, path) {
+        if !found.iter().any(|known| known.path == path) {
+            found.push(Difference { path, from: to, to: from });
+        }
+    }
+    found
 }
 
 fn without_dcs(spec: &Value) -> Value {
@@ -185,9 +197,7 @@ fn without_dcs(spec: &Value) -> Value {
             continue;
         }
         if let Some(mut configuration) = parse(variable) {
-            if let Some(bootstrap) =
-                configuration.get_mut("bootstrap").and_then(Value::as_object_mut)
-            {
+            if let Some(bootstrap) = configuration.get_mut("bootstrap").and_then(Value::as_object_mut) {
                 bootstrap.remove("dcs");
             }
             variable["value"] = Value::String(configuration.to_string());
@@ -216,19 +226,30 @@ mod tests {
 
     #[test]
     fn a_changed_removed_or_moved_field_is_named() {
-        let desired = json!({"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}], "args": ["x"]});
+        let desired =
+            json!({"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}], "args": ["x"]});
         let live = json!({"env": [{"name": "B", "value": "3"}], "args": ["x", "y"]});
         assert_eq!(paths(&desired, &live), ["args", "env[A]", "env[B].value"]);
     }
 
     #[test]
+    fn a_field_that_the_newest_template_lacks_is_a_difference() {
+        let older = json!({"spec": {"containers": [{"name": "postgres", "env": [{"name": "A"}]}]}});
+        let newest = json!({"spec": {"containers": [{"name": "postgres"}]}});
+        assert_eq!(template_differences(&newest, &older).len(), 1);
+    }
+
+    #[test]
     fn dynamic_configuration_restarts_nobody_but_local_parameters_do() {
-        let spec = |text: &str| json!({"containers": [{"name": "postgres",
-            "env": [{"name": "SPILO_CONFIGURATION", "value": text}]}]});
+        let spec = |text: &str| {
+            json!({"spec": {"containers": [{"name": "postgres",
+            "env": [{"name": "SPILO_CONFIGURATION", "value": text}]}]}})
+        };
         let old = spec(r#"{"postgresql":{},"bootstrap":{"initdb":[],"dcs":{"ttl":20}}}"#);
         let dcs = spec(r#"{"bootstrap":{"dcs":{"ttl":30},"initdb":[]},"postgresql":{}}"#);
-        let local = spec(r#"{"postgresql":{"parameters":{"shared_buffers":"32MB"}},"bootstrap":{"initdb":[]}}"#);
-        assert!(pod_differences(&dcs, &old).is_empty());
-        assert_eq!(pod_differences(&local, &old).len(), 1);
+        let local =
+            spec(r#"{"postgresql":{"parameters":{"shared_buffers":"32MB"}},"bootstrap":{"initdb":[]}}"#);
+        assert!(template_differences(&dcs, &old).is_empty());
+        assert_eq!(template_differences(&local, &old).len(), 1);
     }
 }

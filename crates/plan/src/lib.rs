@@ -19,7 +19,7 @@ pub mod status;
 pub use action::{Action, Lane, Reason, Risk, Step};
 pub use executor::{Executor, Outcome};
 pub use observation::{
-    ClaimSeen, Member, Observation, ObjectKey, ObjectSeen, PatroniSeen, PodSeen, SecretSeen,
+    ClaimSeen, Member, ObjectKey, ObjectSeen, Observation, PatroniSeen, PodSeen, SecretSeen,
 };
 pub use plan::{Gate, Plan, Refusal};
 pub use planner::{plan_cluster, plan_deletion};

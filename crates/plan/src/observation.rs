@@ -59,7 +59,7 @@ pub struct PodSeen {
     pub ready: bool,
     /// A deletionTimestamp is set.
     pub deleting: bool,
-    /// Label `controller-revision-hash`.
+    /// Label `controller-revision-hash`: name of the ControllerRevision it was made from.
     pub revision: String,
     /// Node the pod is bound to.
     pub node: Option<String>,
@@ -67,8 +67,6 @@ pub struct PodSeen {
     pub ip: Option<String>,
     /// Why it does not run: the scheduler's or a container's own words.
     pub waiting: Option<String>,
-    /// `spec` of the pod.
-    pub spec: Value,
 }
 
 /// A volume claim of the cluster.
@@ -150,6 +148,9 @@ pub struct Observation {
     pub secrets: BTreeMap<String, Seen<SecretSeen>>,
     /// Database pods, by ordinal.
     pub pods: Seen<Vec<PodSeen>>,
+    /// Pod templates of the ControllerRevisions that pods were made from, where that is not
+    /// the StatefulSet's newest.
+    pub revisions: BTreeMap<String, Seen<Value>>,
     /// Volume claims.
     pub claims: Seen<Vec<ClaimSeen>>,
     /// Patroni's own ConfigMaps (leader, config, sync, failover) that exist.
@@ -176,13 +177,10 @@ impl Observation {
             }
             (Seen::Present(lock), Seen::Present(patroni)) => match patroni.leader() {
                 Some(leader) if leader.name == *lock => Seen::Present(lock.clone()),
-                Some(leader) => Seen::Unknown(format!(
-                    "{lock} holds the leader lock, but Patroni names {}",
-                    leader.name
-                )),
-                None => Seen::Unknown(format!(
-                    "{lock} holds the leader lock, but Patroni lists no leader"
-                )),
+                Some(leader) => {
+                    Seen::Unknown(format!("{lock} holds the leader lock, but Patroni names {}", leader.name))
+                }
+                None => Seen::Unknown(format!("{lock} holds the leader lock, but Patroni lists no leader")),
             },
         }
     }

@@ -24,13 +24,7 @@ pub struct Gate {
 impl Gate {
     /// A wait that normally ends by itself.
     pub fn new(lane: Lane, until: impl Into<String>, because: impl Into<String>) -> Self {
-        Self {
-            lane,
-            until: until.into(),
-            because: because.into(),
-            look_again_seconds: 1,
-            stuck: false,
-        }
+        Self { lane, until: until.into(), because: because.into(), look_again_seconds: 1, stuck: false }
     }
 
     /// Marks it as one that waiting alone does not heal; looked at less often.

@@ -16,8 +16,7 @@ use crate::seen::Seen;
 pub use crate::deletion::plan_deletion;
 
 /// StatefulSet fields that the API server lets nobody change (06 §6.2).
-const IMMUTABLE: [&str; 4] =
-    ["volumeClaimTemplates", "selector", "serviceName", "podManagementPolicy"];
+const IMMUTABLE: [&str; 4] = ["volumeClaimTemplates", "selector", "serviceName", "podManagementPolicy"];
 
 /// What to do so that the cluster becomes what the intent says.
 pub fn plan_cluster(intent: &Intent, seen: &Observation) -> Plan {
@@ -133,8 +132,7 @@ fn plan_stateful_set(intent: &Intent, seen: &Observation, plan: &mut Plan) {
 fn keep_immutable(desired: &mut Object, live: &ObjectSeen, plan: &mut Plan) {
     for field in IMMUTABLE {
         let kept = live.body["spec"][field].clone();
-        let found =
-            difference::differences(&desired.body["spec"][field], &kept, &format!("spec.{field}"));
+        let found = difference::differences(&desired.body["spec"][field], &kept, &format!("spec.{field}"));
         if !found.is_empty() {
             let what = found.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
             plan.refusals.push(Refusal {
@@ -163,11 +161,9 @@ fn plan_patroni_config(intent: &Intent, seen: &Observation, plan: &mut Plan) {
     let Seen::Present(patroni) = &seen.patroni else { return };
     match &patroni.config {
         Seen::Absent => {}
-        Seen::Unknown(why) => plan.gates.push(Gate::new(
-            Lane::Config,
-            "Patroni's configuration can be read",
-            why.clone(),
-        )),
+        Seen::Unknown(why) => {
+            plan.gates.push(Gate::new(Lane::Config, "Patroni's configuration can be read", why.clone()))
+        }
         Seen::Present(live) => {
             let (patch, because) = config_patch(&intent.patroni, live);
             if let Some(patch) = patch {
@@ -184,12 +180,7 @@ fn config_patch(desired: &Value, live: &Value) -> (Option<Value>, Vec<Reason>) {
     (patch, because)
 }
 
-fn merge_patch(
-    desired: &Value,
-    live: &Value,
-    path: &str,
-    because: &mut Vec<Reason>,
-) -> Option<Value> {
+fn merge_patch(desired: &Value, live: &Value, path: &str, because: &mut Vec<Reason>) -> Option<Value> {
     if let Value::Object(fields) = desired {
         let mut patch = serde_json::Map::new();
         for (key, value) in fields {
@@ -206,6 +197,8 @@ fn merge_patch(
     let same = desired == live
         || (live.is_null() && matches!(desired, Value::Bool(false) | Value::Null))
         || (live.is_null() && desired == &json!(0))
+        // Patroni's own default.
+        || (live.is_null() && path == "synchronous_node_count" && desired == &json!(1))
         || (!live.is_null() && text(desired) == text(live));
     if same {
         return None;
@@ -224,12 +217,8 @@ fn plan_sql(intent: &Intent, seen: &Observation, plan: &mut Plan) {
     }
     match &seen.catalog {
         Seen::Present(catalog) => {
-            let changes = matriarch_sql::differences(
-                &intent.roles,
-                &intent.databases,
-                catalog,
-                &seen.passwords,
-            );
+            let changes =
+                matriarch_sql::differences(&intent.roles, &intent.databases, catalog, &seen.passwords);
             for (statement, because) in changes {
                 plan.steps.push(Step::new(Action::Sql(statement), because));
             }

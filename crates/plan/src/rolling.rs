@@ -33,11 +33,16 @@ pub fn plan_pods(intent: &Intent, seen: &Observation, plan: &mut Plan) {
         }
     };
     // A template that is about to be applied makes new revisions: look again after it.
-    let template_changes = plan.steps.iter().any(|step| {
-        matches!(&step.action, Action::Apply { object, .. } if object.kind == "StatefulSet")
-    });
+    let template_changes = plan
+        .steps
+        .iter()
+        .any(|step| matches!(&step.action, Action::Apply { object, .. } if object.kind == "StatefulSet"));
     let disrupts = plan.disruptive_steps() > 0;
     if template_changes || disrupts || intent.instances == 0 {
+        return;
+    }
+    if let Some(gate) = templates_unknown(intent, pods, seen) {
+        plan.gates.push(gate);
         return;
     }
     if let Some(gate) = members_missing(intent, pods, seen) {
@@ -49,15 +54,13 @@ pub fn plan_pods(intent: &Intent, seen: &Observation, plan: &mut Plan) {
         return;
     }
     match (seen.patroni.present(), seen.primary()) {
-        (Some(patroni), Seen::Present(primary)) => decide(intent, pods, patroni, &primary, plan),
+        (Some(patroni), Seen::Present(primary)) => decide(intent, pods, patroni, &primary, seen, plan),
         (_, Seen::Unknown(why)) => {
             plan.gates.push(Gate::new(Lane::Pods, "the primary is known", why));
         }
-        (_, Seen::Absent) => plan.gates.push(Gate::new(
-            Lane::Pods,
-            "a primary holds the leader lock",
-            "no member holds it",
-        )),
+        (_, Seen::Absent) => {
+            plan.gates.push(Gate::new(Lane::Pods, "a primary holds the leader lock", "no member holds it"))
+        }
         (None, Seen::Present(primary)) => plan.gates.push(Gate::new(
             Lane::Pods,
             "Patroni answers",
@@ -71,11 +74,12 @@ fn decide(
     pods: &[PodSeen],
     patroni: &PatroniSeen,
     primary: &str,
+    seen: &Observation,
     plan: &mut Plan,
 ) {
     let outdated: Vec<(&PodSeen, Vec<Reason>)> = pods
         .iter()
-        .map(|pod| (pod, outdated_because(intent, pod)))
+        .map(|pod| (pod, outdated_because(intent, pod, seen)))
         .filter(|(_, because)| !because.is_empty())
         .collect();
     if let Some(gate) = member_behind(pods, patroni) {
@@ -88,8 +92,7 @@ fn decide(
     }
     if patroni.paused {
         plan.gates.push(
-            Gate::new(Lane::Pods, "Patroni is resumed", "Patroni is paused; pods are not replaced")
-                .stuck(),
+            Gate::new(Lane::Pods, "Patroni is resumed", "Patroni is paused; pods are not replaced").stuck(),
         );
         return;
     }
@@ -106,9 +109,9 @@ fn decide(
             because: because.clone(),
         }),
         None if pods.len() == 1 => plan.steps.push(delete(pod, because.clone())),
-        None => plan.gates.push(
-            Gate::new(Lane::Pods, "a replica can take over", "no replica has caught up").stuck(),
-        ),
+        None => plan
+            .gates
+            .push(Gate::new(Lane::Pods, "a replica can take over", "no replica has caught up").stuck()),
     }
 }
 
@@ -126,8 +129,7 @@ fn restart_pending(patroni: &PatroniSeen, primary: &str, plan: &mut Plan) {
         if because.is_empty() {
             because.push(Reason::new("Patroni reports a pending restart"));
         }
-        plan.steps
-            .push(Step { action: Action::RestartMember { name: member.name.clone() }, because });
+        plan.steps.push(Step { action: Action::RestartMember { name: member.name.clone() }, because });
     }
 }
 
@@ -145,18 +147,50 @@ fn best_replica<'a>(patroni: &'a PatroniSeen, primary: &str) -> Option<&'a Membe
         .iter()
         .filter(|member| member.name != primary && member.is_healthy() && member.lag_bytes.is_some())
         .collect();
-    candidates.sort_by_key(|member| {
-        (member.role != "sync_standby", member.lag_bytes, member.name.clone())
-    });
+    candidates.sort_by_key(|member| (member.role != "sync_standby", member.lag_bytes, member.name.clone()));
     candidates.first().copied()
 }
 
-fn outdated_because(intent: &Intent, pod: &PodSeen) -> Vec<Reason> {
-    let template = &intent.stateful_set.body["spec"]["template"]["spec"];
-    difference::pod_differences(template, &pod.spec)
+/// The StatefulSet's newest template and the revision that stands for it; `None` while the
+/// StatefulSet controller has not seen the newest generation.
+fn newest<'a>(intent: &Intent, seen: &'a Observation) -> Option<(&'a str, &'a Value)> {
+    let Seen::Present(set) = seen.object(&key_of(&intent.stateful_set)) else { return None };
+    let observed = &set.body["status"]["observedGeneration"];
+    if *observed != set.body["metadata"]["generation"] {
+        return None;
+    }
+    let revision = set.body["status"]["updateRevision"].as_str()?;
+    Some((revision, &set.body["spec"]["template"]))
+}
+
+/// Why a pod is not of the newest template; empty when it is, or as good as.
+fn outdated_because(intent: &Intent, pod: &PodSeen, seen: &Observation) -> Vec<Reason> {
+    let Some((revision, template)) = newest(intent, seen) else { return Vec::new() };
+    if pod.revision == revision {
+        return Vec::new();
+    }
+    let Some(Seen::Present(older)) = seen.revisions.get(&pod.revision) else { return Vec::new() };
+    difference::template_differences(template, older)
         .iter()
-        .map(|difference| Reason::new(format!("pod {}", difference)))
+        .map(|difference| Reason::new(difference.to_string()))
         .collect()
+}
+
+/// Whether every pod's template is known; if not, nothing is decided about pods.
+fn templates_unknown(intent: &Intent, pods: &[PodSeen], seen: &Observation) -> Option<Gate> {
+    let until = "every pod's template is known";
+    let Some((revision, _)) = newest(intent, seen) else {
+        let why = "the StatefulSet's newest revision is not known yet";
+        return Some(Gate::new(Lane::Pods, until, why));
+    };
+    let unknown = pods.iter().find(|pod| {
+        pod.revision != revision && !matches!(seen.revisions.get(&pod.revision), Some(Seen::Present(_)))
+    })?;
+    let why = match seen.revisions.get(&unknown.revision) {
+        Some(Seen::Unknown(why)) => why.clone(),
+        _ => format!("revision {} of {} is not there", unknown.revision, unknown.name),
+    };
+    Some(Gate::new(Lane::Pods, until, why))
 }
 
 /// Every wanted pod must be there, ready and not going away.
@@ -197,7 +231,7 @@ fn replace_broken(intent: &Intent, pods: &[PodSeen], seen: &Observation) -> Opti
     for pod in broken {
         let is_primary = primary.present().is_some_and(|primary| *primary == pod.name)
             || pod.role_label.as_deref() == Some("master");
-        let because = outdated_because(intent, pod);
+        let because = outdated_because(intent, pod, seen);
         if !pod.deleting && !is_primary && !because.is_empty() {
             return Some(delete(pod, because));
         }
@@ -214,11 +248,7 @@ fn member_behind(pods: &[PodSeen], patroni: &PatroniSeen) -> Option<Gate> {
             format!("{} streams", pod.name),
             format!("Patroni says it is \"{}\"", member.state),
         )),
-        None => Some(Gate::new(
-            Lane::Pods,
-            format!("{} streams", pod.name),
-            "Patroni does not list it yet",
-        )),
+        None => Some(Gate::new(Lane::Pods, format!("{} streams", pod.name), "Patroni does not list it yet")),
     })
 }
 

@@ -3,20 +3,19 @@
 use std::collections::BTreeMap;
 
 use matriarch_cluster::Intent;
-use matriarch_plan::{
-    ClaimSeen, Member, ObjectKey, Observation, PatroniSeen, PodSeen, Seen,
-};
+use matriarch_plan::{ClaimSeen, Member, ObjectKey, ObjectSeen, Observation, PatroniSeen, PodSeen, Seen};
 use matriarch_sql::PasswordState;
+use serde_json::{Value, json};
 
 use crate::seed::Seed;
-use crate::world::World;
+use crate::world::{World, revision_of};
 
 /// Observes; each source fails in `fault_percent` of cases.
 pub fn observe(world: &World, intent: &Intent, seed: &mut Seed, fault_percent: u64) -> Observation {
     let mut fails = || seed.chance(fault_percent);
     let objects = intent.objects().filter(|object| object.kind != "Secret").map(|object| {
         let key = ObjectKey::new(&object.kind, &object.name);
-        let live = world.objects.get(&key).cloned();
+        let live = world.objects.get(&key).cloned().map(with_status);
         let seen = source(fails(), live);
         (key, seen)
     });
@@ -42,6 +41,7 @@ pub fn observe(world: &World, intent: &Intent, seed: &mut Seed, fault_percent: u
         objects,
         secrets,
         pods: source(fails(), Some(pods(world))),
+        revisions: revisions(world, &mut fails),
         claims: source(fails(), Some(claims(world))),
         patroni_objects: source(fails(), Some(patroni_objects(world))),
         leader: source(fails(), world.leader.clone()),
@@ -59,6 +59,22 @@ fn source<T>(fails: bool, value: Option<T>) -> Seen<T> {
     }
 }
 
+/// What the StatefulSet controller writes into the status.
+fn with_status(mut live: ObjectSeen) -> ObjectSeen {
+    if live.body["kind"] == "StatefulSet" {
+        live.body["metadata"]["generation"] = json!(1);
+        let revision = revision_of(&live.body["spec"]["template"]);
+        live.body["status"] = json!({"observedGeneration": 1, "updateRevision": revision});
+    }
+    live
+}
+
+fn revisions(world: &World, fails: &mut impl FnMut() -> bool) -> BTreeMap<String, Seen<Value>> {
+    let of_pods = world.pods.values().map(|pod| (pod.revision.clone(), pod.template.clone()));
+    let templates: BTreeMap<_, _> = of_pods.collect();
+    templates.into_iter().map(|(name, template)| (name, source(fails(), Some(template)))).collect()
+}
+
 fn pods(world: &World) -> Vec<PodSeen> {
     let project = |(ordinal, pod): (&u32, &crate::world::Pod)| {
         let name = world.pod_name(*ordinal);
@@ -72,7 +88,6 @@ fn pods(world: &World) -> Vec<PodSeen> {
             revision: pod.revision.clone(),
             ip: Some("10.0.0.1".to_owned()),
             waiting: pod.is_broken().then(|| "ImagePullBackOff: no such image".to_owned()),
-            spec: pod.spec.clone(),
             node: None,
             name,
         }
@@ -81,11 +96,8 @@ fn pods(world: &World) -> Vec<PodSeen> {
 }
 
 fn claims(world: &World) -> Vec<ClaimSeen> {
-    let project = |(name, uid): (&String, &String)| ClaimSeen {
-        name: name.clone(),
-        uid: uid.clone(),
-        deleting: false,
-    };
+    let project =
+        |(name, uid): (&String, &String)| ClaimSeen { name: name.clone(), uid: uid.clone(), deleting: false };
     world.claims.iter().map(project).collect()
 }
 

@@ -79,14 +79,14 @@ pub fn run(number: u64) -> Result<History, Failure> {
 
 fn manifest(instances: u64) -> Value {
     json!({
-        "apiVersion": "acid.zalan.do/v1", "kind": "postgresql",
-        "metadata": {"name": "acid-sim", "namespace": "sim", "uid": "1", "generation": 1},
-        "spec": {
-            "teamId": "acid", "numberOfInstances": instances, "volume": {"size": "1Gi"},
-            "postgresql": {"version": "17", "parameters": {"work_mem": "8MB"}},
-            "dockerImage": "registry.example/instance:1",
-            "users": {"owner": ["createdb"], "app": null}, "databases": {"app": "owner"},
-        }})
+    "apiVersion": "acid.zalan.do/v1", "kind": "postgresql",
+    "metadata": {"name": "acid-sim", "namespace": "sim", "uid": "1", "generation": 1},
+    "spec": {
+        "teamId": "acid", "numberOfInstances": instances, "volume": {"size": "1Gi"},
+        "postgresql": {"version": "17", "parameters": {"work_mem": "8MB"}},
+        "dockerImage": "registry.example/instance:1",
+        "users": {"owner": ["createdb"], "app": null}, "databases": {"app": "owner"},
+    }})
 }
 
 impl Run {
@@ -94,11 +94,7 @@ impl Run {
         if holds {
             return Ok(());
         }
-        Err(Failure {
-            seed: self.number,
-            property: property.to_owned(),
-            timeline: self.timeline.clone(),
-        })
+        Err(Failure { seed: self.number, property: property.to_owned(), timeline: self.timeline.clone() })
     }
 
     fn intent(&self, manifest: &Value) -> Result<Intent, Failure> {
@@ -176,9 +172,12 @@ impl Run {
                     !is_primary || self.world.pods.len() == 1,
                     "the primary is not recreated while there is a replica",
                 )?;
-                let broken = seen.pods.present().into_iter().flatten().any(|pod| {
-                    pod.name == *name && pod.waiting.is_some()
-                });
+                let broken = seen
+                    .pods
+                    .present()
+                    .into_iter()
+                    .flatten()
+                    .any(|pod| pod.name == *name && pod.waiting.is_some());
                 self.check(
                     broken || matches!(primary, Seen::Present(_)),
                     "no running pod is recreated while the primary is unknown",
@@ -212,17 +211,17 @@ impl Run {
             let plan = plan_deletion(&intent, &self.settings, &seen);
             self.timeline.push(plan.to_string());
             let ends = plan.steps.iter().any(|step| step.action == Action::RemoveFinalizer);
-            let empty = self.world.pods.is_empty()
-                && self.world.claims.is_empty()
-                && self.world.secrets.is_empty();
+            let empty =
+                self.world.pods.is_empty() && self.world.claims.is_empty() && self.world.secrets.is_empty();
             self.check(!ends || empty, "the finalizer goes last")?;
             self.act(&plan, faults)?;
             self.world.tick();
             if !self.world.finalizer {
                 return self.check(
-                    self.world.objects.keys().all(|key| {
-                        matches!(key.kind.as_str(), "ServiceAccount" | "RoleBinding")
-                    }),
+                    self.world
+                        .objects
+                        .keys()
+                        .all(|key| matches!(key.kind.as_str(), "ServiceAccount" | "RoleBinding")),
                     "only the shared account and its binding remain",
                 );
             }

@@ -14,9 +14,9 @@ pub const BROKEN_IMAGE: &str = "registry.example/none:broken";
 pub struct Pod {
     /// Uid.
     pub uid: String,
-    /// Its spec.
-    pub spec: Value,
-    /// Its labels.
+    /// The template it was made from.
+    pub template: Value,
+    /// Name of that template's revision.
     pub revision: String,
     /// Ticks until it runs and streams; ignored when its image is broken.
     pub starting: u32,
@@ -27,7 +27,7 @@ pub struct Pod {
 impl Pod {
     /// Whether the image can never start.
     pub fn is_broken(&self) -> bool {
-        self.spec["containers"][0]["image"] == BROKEN_IMAGE
+        self.template["spec"]["containers"][0]["image"] == BROKEN_IMAGE
     }
 
     /// Whether it runs, is ready and streams.
@@ -242,11 +242,11 @@ impl World {
     }
 
     fn create_pod(&mut self, ordinal: u32, set: &Value) {
-        let spec = set["spec"]["template"]["spec"].clone();
+        let template = set["spec"]["template"].clone();
         let (uid, claim_uid) = (self.uid(), self.uid());
-        let revision = spec["containers"][0]["image"].to_string();
+        let revision = revision_of(&template);
         self.claims.entry(format!("pgdata-{}", self.pod_name(ordinal))).or_insert(claim_uid);
-        self.pods.insert(ordinal, Pod { uid, spec, revision, starting: 3, terminating: None });
+        self.pods.insert(ordinal, Pod { uid, template, revision, starting: 3, terminating: None });
     }
 
     /// A leader that is not up loses the lock; the first that is up takes it.
@@ -260,6 +260,11 @@ impl World {
             self.config.get_or_insert_with(|| json!({"postgresql": {"parameters": {}}}));
         }
     }
+}
+
+/// Name of a template's revision: here the template itself.
+pub fn revision_of(template: &Value) -> String {
+    template.to_string()
 }
 
 fn union(a: matriarch_sql::RoleFlags, b: matriarch_sql::RoleFlags) -> matriarch_sql::RoleFlags {

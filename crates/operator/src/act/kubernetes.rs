@@ -4,8 +4,7 @@
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::api::{
-    Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions,
-    PropagationPolicy,
+    Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy,
 };
 use matriarch_cluster::{CredentialSecret, Intent, Object};
 use matriarch_plan::Outcome;
@@ -25,8 +24,7 @@ pub async fn apply(client: &Client, object: &Object) -> Outcome {
 /// Creates an object that nobody may overwrite; that it exists already is fine.
 pub async fn create(client: &Client, object: &Object, body: &Value) -> Outcome {
     let api = kinds::namespaced(client, &object.kind, &object.namespace);
-    let parameters =
-        PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
     let typed: DynamicObject = match serde_json::from_value(body.clone()) {
         Ok(typed) => typed,
         Err(error) => return Outcome::Failed(error.to_string()),
@@ -47,11 +45,9 @@ pub async fn create_secret(client: &Client, secret: &CredentialSecret, password:
         Err(error) => return Outcome::Failed(error.to_string()),
     };
     let entries = [("username", secret.username.as_str()), ("password", password)];
-    typed.string_data =
-        Some(entries.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+    typed.string_data = Some(entries.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
     let api: Api<Secret> = Api::namespaced(client.clone(), &object.namespace);
-    let parameters =
-        PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
     match api.create(&parameters, &typed).await {
         // Somebody was faster: their password is the source of truth (03 §8.1).
         Err(kube::Error::Api(status)) if status.is_already_exists() => {
@@ -62,13 +58,7 @@ pub async fn create_secret(client: &Client, secret: &CredentialSecret, password:
 }
 
 /// Deletes the object of this uid; that it is gone already is fine.
-pub async fn delete(
-    client: &Client,
-    namespace: &str,
-    kind: &str,
-    name: &str,
-    uid: &str,
-) -> Outcome {
+pub async fn delete(client: &Client, namespace: &str, kind: &str, name: &str, uid: &str) -> Outcome {
     let api = kinds::namespaced(client, kind, namespace);
     let parameters = DeleteParams {
         preconditions: Some(Preconditions { uid: Some(uid.to_owned()), ..Preconditions::default() }),
@@ -101,11 +91,7 @@ pub async fn remove_finalizer(client: &Client, intent: &Intent) -> Outcome {
     .await
 }
 
-async fn change_finalizers(
-    client: &Client,
-    intent: &Intent,
-    change: impl Fn(&mut Vec<String>),
-) -> Outcome {
+async fn change_finalizers(client: &Client, intent: &Intent, change: impl Fn(&mut Vec<String>)) -> Outcome {
     let identity = &intent.identity;
     let api = kinds::namespaced(client, "postgresql", &identity.namespace);
     let live = match api.get_opt(&identity.name).await {
@@ -122,8 +108,7 @@ async fn change_finalizers(
         "resourceVersion": live.metadata.resource_version,
         "finalizers": finalizers,
     }});
-    let parameters =
-        PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     written(api.patch(&identity.name, &parameters, &Patch::Merge(&patch)).await)
 }
 

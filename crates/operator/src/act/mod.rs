@@ -92,9 +92,7 @@ impl Hands {
 
     async fn switch_over(&self, from: &str, to: &str, work: &Workpiece<'_>) -> Outcome {
         match work.addresses.pods.get(from) {
-            Some(address) => {
-                outcome(self.patroni.switchover(&base_url(address), from, to).await)
-            }
+            Some(address) => outcome(self.patroni.switchover(&base_url(address), from, to).await),
             None => Outcome::Outdated(format!("{from} has no address")),
         }
     }

@@ -63,7 +63,10 @@ pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
             let client = Client::try_default()
                 .await
                 .context("no cluster to compare with: set KUBECONFIG, or add --against empty")?;
-            Eyes::new(client, matriarch_patroni::Client::new()?).observe(&manifest, &intent, &settings).await.observation
+            Eyes::new(client, matriarch_patroni::Client::new()?)
+                .observe(&manifest, &intent, &settings)
+                .await
+                .observation
         }
     };
     let plan = plan_cluster(&intent, &observation);
@@ -97,8 +100,7 @@ fn read_manifest(options: &Options) -> anyhow::Result<Value> {
 
 fn read_settings(options: &Options) -> anyhow::Result<Settings> {
     let Some(path) = &options.settings else { return Ok(Settings::default()) };
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read {}", path.display()))?;
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let map: Value = serde_saphyr::from_str(&text)
         .with_context(|| format!("{} is not a ConfigMap in YAML", path.display()))?;
     let data: BTreeMap<String, String> = serde_json::from_value(map["data"].clone())
@@ -122,6 +124,7 @@ pub fn nothing(intent: &Intent) -> Observation {
         objects: keys.map(|key| (key, Seen::Absent)).collect(),
         secrets: secrets.collect(),
         pods: Seen::Present(Vec::new()),
+        revisions: BTreeMap::new(),
         claims: Seen::Present(Vec::new()),
         patroni_objects: Seen::Present(Vec::new()),
         leader: Seen::Absent,

@@ -1,6 +1,6 @@
 //! Objects, Secrets, pods, claims and Patroni's ConfigMaps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::{Pod, Secret};
@@ -75,14 +75,15 @@ pub async fn secrets(
 }
 
 /// Every credentials Secret that carries the cluster's labels.
-pub async fn labelled_secrets(
-    client: &Client,
-    intent: &Intent,
-) -> BTreeMap<String, Seen<SecretSeen>> {
+pub async fn labelled_secrets(client: &Client, intent: &Intent) -> BTreeMap<String, Seen<SecretSeen>> {
     let api: Api<Secret> = Api::namespaced(client.clone(), &intent.identity.namespace);
     match api.list(&selector(intent)).await {
         Err(error) => [("(all)".to_owned(), Seen::Unknown(error.to_string()))].into(),
-        Ok(list) => list.items.iter().map(|secret| (secret.name_any(), Seen::Present(project_secret(secret)))).collect(),
+        Ok(list) => list
+            .items
+            .iter()
+            .map(|secret| (secret.name_any(), Seen::Present(project_secret(secret))))
+            .collect(),
     }
 }
 
@@ -112,11 +113,8 @@ pub async fn pods(client: &Client, intent: &Intent, settings: &Settings) -> Seen
         Err(error) => Seen::Unknown(error.to_string()),
         Ok(list) => {
             let prefix = format!("{}-", intent.identity.name);
-            let mut pods: Vec<PodSeen> = list
-                .items
-                .iter()
-                .filter_map(|pod| project(pod, &prefix, &settings.pod_role_label))
-                .collect();
+            let mut pods: Vec<PodSeen> =
+                list.items.iter().filter_map(|pod| project(pod, &prefix, &settings.pod_role_label)).collect();
             pods.sort_by_key(|pod| pod.ordinal);
             Seen::Present(pods)
         }
@@ -127,9 +125,11 @@ fn project(pod: &Pod, prefix: &str, role_label: &str) -> Option<PodSeen> {
     let name = pod.name_any();
     let ordinal = name.strip_prefix(prefix)?.parse().ok()?;
     let status = pod.status.clone().unwrap_or_default();
-    let ready = status.conditions.iter().flatten().any(|condition| {
-        condition.type_ == "Ready" && condition.status == "True"
-    });
+    let ready = status
+        .conditions
+        .iter()
+        .flatten()
+        .any(|condition| condition.type_ == "Ready" && condition.status == "True");
     Some(PodSeen {
         ordinal,
         uid: pod.uid().unwrap_or_default(),
@@ -140,21 +140,23 @@ fn project(pod: &Pod, prefix: &str, role_label: &str) -> Option<PodSeen> {
         node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
         ip: status.pod_ip.clone().filter(|ip| !ip.is_empty()),
         waiting: (!ready).then(|| waiting(&status)).flatten(),
-        spec: serde_json::to_value(&pod.spec).unwrap_or(Value::Null),
         name,
     })
 }
 
 /// Why a pod does not run: the scheduler's words, else a container's.
 fn waiting(status: &k8s_openapi::api::core::v1::PodStatus) -> Option<String> {
-    let unschedulable = status.conditions.iter().flatten().find(|condition| {
-        condition.type_ == "PodScheduled" && condition.status == "False"
-    });
+    let unschedulable = status
+        .conditions
+        .iter()
+        .flatten()
+        .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False");
     if let Some(condition) = unschedulable {
         let words = [condition.reason.clone(), condition.message.clone()];
         return Some(words.into_iter().flatten().collect::<Vec<_>>().join(": "));
     }
-    let states = status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
+    let states =
+        status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
     for container in states {
         let state = container.state.as_ref();
         let waiting = state.and_then(|state| state.waiting.as_ref());
@@ -172,6 +174,40 @@ fn waiting(status: &k8s_openapi::api::core::v1::PodStatus) -> Option<String> {
         }
     }
     None
+}
+
+/// Pod templates of the revisions that pods carry and the StatefulSet has left behind.
+pub async fn revisions(
+    client: &Client,
+    intent: &Intent,
+    objects: &BTreeMap<ObjectKey, Seen<ObjectSeen>>,
+    pods: &Seen<Vec<PodSeen>>,
+) -> BTreeMap<String, Seen<Value>> {
+    let key = ObjectKey::new("StatefulSet", &intent.stateful_set.name);
+    let newest = match objects.get(&key) {
+        Some(Seen::Present(set)) => set.body["status"]["updateRevision"].clone(),
+        _ => return BTreeMap::new(),
+    };
+    let older: BTreeSet<&String> = pods
+        .present()
+        .into_iter()
+        .flatten()
+        .map(|pod| &pod.revision)
+        .filter(|revision| newest != **revision)
+        .collect();
+    let api = kinds::namespaced(client, "ControllerRevision", &intent.identity.namespace);
+    let reads = older.into_iter().map(|revision| {
+        let api = api.clone();
+        async move {
+            let template = match seen(api.get_opt(revision).await) {
+                Seen::Present(object) => Seen::Present(object.data["data"]["spec"]["template"].clone()),
+                Seen::Absent => Seen::Absent,
+                Seen::Unknown(why) => Seen::Unknown(why),
+            };
+            (revision.clone(), template)
+        }
+    });
+    join_all(reads).await.into_iter().collect()
 }
 
 /// Where each pod can be reached.
@@ -229,10 +265,8 @@ pub async fn patroni_objects(
         match answer {
             Seen::Unknown(why) => return (Seen::Unknown(why), leader),
             Seen::Absent => {}
-            Seen::Present(object) => found.push((
-                ObjectKey::new("ConfigMap", &object.name_any()),
-                object.uid().unwrap_or_default(),
-            )),
+            Seen::Present(object) => found
+                .push((ObjectKey::new("ConfigMap", &object.name_any()), object.uid().unwrap_or_default())),
         }
     }
     (Seen::Present(found), leader)

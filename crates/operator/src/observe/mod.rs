@@ -52,12 +52,7 @@ impl Eyes {
 
     /// As [`Self::observe`], and at Secrets of users who left the manifest: a deletion
     /// removes those too.
-    pub async fn observe_all(
-        &self,
-        manifest: &Value,
-        intent: &Intent,
-        settings: &Settings,
-    ) -> Sight {
+    pub async fn observe_all(&self, manifest: &Value, intent: &Intent, settings: &Settings) -> Sight {
         let mut sight = self.observe(manifest, intent, settings).await;
         let listed = kubernetes::labelled_secrets(&self.client, intent).await;
         sight.observation.secrets.extend(listed);
@@ -74,17 +69,18 @@ impl Eyes {
             kubernetes::claims(&self.client, intent),
             kubernetes::patroni_objects(&self.client, &names.namespace, &names.name),
         );
-        let addresses = Addresses {
-            pods: kubernetes::addresses(&pods),
-            primary: leader.present().cloned(),
-            passwords,
-        };
-        let patroni = patroni::observe(&self.patroni, &addresses, &pods).await;
+        let addresses =
+            Addresses { pods: kubernetes::addresses(&pods), primary: leader.present().cloned(), passwords };
+        let (patroni, revisions) = tokio::join!(
+            patroni::observe(&self.patroni, &addresses, &pods),
+            kubernetes::revisions(&self.client, intent, &objects, &pods),
+        );
         let mut observation = Observation {
             has_finalizer: has_finalizer(manifest),
             objects,
             secrets,
             pods,
+            revisions,
             claims,
             patroni_objects,
             leader,

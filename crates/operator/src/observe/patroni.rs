@@ -14,11 +14,7 @@ pub fn base_url(address: &str) -> String {
 }
 
 /// Asks the leader first, then the other running pods, until one answers.
-pub async fn observe(
-    client: &Client,
-    addresses: &Addresses,
-    pods: &Seen<Vec<PodSeen>>,
-) -> Seen<PatroniSeen> {
+pub async fn observe(client: &Client, addresses: &Addresses, pods: &Seen<Vec<PodSeen>>) -> Seen<PatroniSeen> {
     let pods = match pods {
         Seen::Present(pods) => pods,
         Seen::Absent => return Seen::Absent,

@@ -18,10 +18,7 @@ pub async fn connect(
     addresses: &Addresses,
     primary: &str,
 ) -> Result<Connection, String> {
-    let host = addresses
-        .pods
-        .get(primary)
-        .ok_or_else(|| format!("{primary} has no address"))?;
+    let host = addresses.pods.get(primary).ok_or_else(|| format!("{primary} has no address"))?;
     let user = &settings.super_username;
     let secret = intent
         .secrets
@@ -69,11 +66,7 @@ pub async fn observe(
     }
 }
 
-fn passwords(
-    intent: &Intent,
-    addresses: &Addresses,
-    catalog: &Catalog,
-) -> BTreeMap<String, PasswordState> {
+fn passwords(intent: &Intent, addresses: &Addresses, catalog: &Catalog) -> BTreeMap<String, PasswordState> {
     let mut states = BTreeMap::new();
     for role in &intent.roles {
         let Some(secret) = &role.secret else { continue };
