@@ -87,7 +87,10 @@ impl Hierarchies {
                 .collect();
             let Some(first) = left.first() else { return Ok(()) };
             if start.elapsed() > Duration::from_secs(15) {
-                bail!("cannot remove the cgroup {}: see its cgroup.procs, then run this again", first.display());
+                bail!(
+                    "cannot remove the cgroup {}: see its cgroup.procs, then run this again",
+                    first.display()
+                );
             }
             if start.elapsed() > Duration::from_secs(2) {
                 left.iter().for_each(|dir| kill_tree(dir));
@@ -160,7 +163,8 @@ mod tests {
 
     #[test]
     fn hybrid_and_pure_machines_are_told_apart() {
-        let hybrid = "cgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
+        let hybrid =
+            "cgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
         let pure = "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\nproc /proc proc rw 0 0\n";
         assert!(!Hierarchies::parse(hybrid).is_pure_v2());
         assert!(Hierarchies::parse(pure).is_pure_v2());

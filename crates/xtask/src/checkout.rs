@@ -30,9 +30,7 @@ impl Checkout {
 
     /// The checkout at a known root.
     pub fn at(root: &Path) -> Result<Self> {
-        let root = root
-            .canonicalize()
-            .with_context(|| format!("cannot resolve {}", root.display()))?;
+        let root = root.canonicalize().with_context(|| format!("cannot resolve {}", root.display()))?;
         let id = id(&root);
         Ok(Self { root, id })
     }
@@ -92,10 +90,7 @@ fn id(root: &Path) -> String {
 }
 
 fn root_above(start: &Path) -> Option<PathBuf> {
-    start
-        .ancestors()
-        .find(|dir| dir.join("dev/kubernetes/go.mod").is_file())
-        .map(Path::to_path_buf)
+    start.ancestors().find(|dir| dir.join("dev/kubernetes/go.mod").is_file()).map(Path::to_path_buf)
 }
 
 #[cfg(test)]

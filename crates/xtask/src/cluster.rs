@@ -25,9 +25,9 @@ impl Cluster {
     pub fn read(state: &Path) -> Result<Option<Self>> {
         let path = state.join("cluster.json");
         let Ok(text) = fs::read_to_string(&path) else { return Ok(None) };
-        serde_json::from_str(&text)
-            .map(Some)
-            .with_context(|| format!("{} is damaged: run `cargo xtask down` and then `cargo xtask up`", path.display()))
+        serde_json::from_str(&text).map(Some).with_context(|| {
+            format!("{} is damaged: run `cargo xtask down` and then `cargo xtask up`", path.display())
+        })
     }
 
     /// Writes it into the state directory.

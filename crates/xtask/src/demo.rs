@@ -23,7 +23,8 @@ pub fn show(checkout: &Checkout, target: &Target, stage: &Stage) -> Result<()> {
         stage.say("no deploy/examples/demo.yaml in this checkout: leaving the cluster without a demo");
         return Ok(());
     }
-    let namespace = format!(r#"{{"apiVersion":"v1","kind":"Namespace","metadata":{{"name":"{NAMESPACE}"}}}}"#);
+    let namespace =
+        format!(r#"{{"apiVersion":"v1","kind":"Namespace","metadata":{{"name":"{NAMESPACE}"}}}}"#);
     shell::with_input(target.kubectl().args(["apply", "--filename", "-"]), &namespace)?;
     shell::output(kubectl(target).args(["apply", "--filename"]).arg(&manifest))?;
     wait(target, stage)?;
@@ -66,12 +67,17 @@ fn wait(target: &Target, stage: &Stage) -> Result<()> {
 /// Status word and the phase of each pod.
 fn state(target: &Target) -> String {
     let get = |words: &[&str]| -> Option<Value> {
-        serde_json::from_str(&shell::output(kubectl(target).args(["get", "--output=json"]).args(words)).ok()?).ok()
+        serde_json::from_str(&shell::output(kubectl(target).args(["get", "--output=json"]).args(words)).ok()?)
+            .ok()
     };
     let status = get(&[CLUSTER]).unwrap_or_default()["status"]["PostgresClusterStatus"].clone();
     let pods = get(&["pods", "--selector=cluster-name=acid-demo"]).unwrap_or_default();
     let pods: Vec<String> = pods["items"].as_array().into_iter().flatten().map(pod).collect();
-    format!("{}; pods: {}", status.as_str().unwrap_or("no status yet"), if pods.is_empty() { "none".into() } else { pods.join(", ") })
+    format!(
+        "{}; pods: {}",
+        status.as_str().unwrap_or("no status yet"),
+        if pods.is_empty() { "none".into() } else { pods.join(", ") }
+    )
 }
 
 fn pod(pod: &Value) -> String {
@@ -86,9 +92,11 @@ fn pod(pod: &Value) -> String {
 
 fn query(target: &Target) -> Result<String> {
     let pod = shell::output(kubectl(target).args(["get", "pods", "--output=name", "--selector", PRIMARY]))?;
-    let pod = pod.lines().next().context("the cluster is ready, and no pod is labelled as its primary")?.to_owned();
+    let pod =
+        pod.lines().next().context("the cluster is ready, and no pod is labelled as its primary")?.to_owned();
     let psql = ["psql", "--username=postgres", "--no-align", "--tuples-only", "--command", QUERY];
-    let answer = shell::output(kubectl(target).args(["exec", &pod, "--container=postgres", "--"]).args(psql))?;
+    let answer =
+        shell::output(kubectl(target).args(["exec", &pod, "--container=postgres", "--"]).args(psql))?;
     Ok(answer.trim().to_owned())
 }
 

@@ -37,7 +37,12 @@ pub fn deploy(checkout: &Checkout, target: &Target, images: &[ImageArchive], sta
     restart_on_new_image(checkout, target, images, stage)?;
     stage.say("waiting for the operator");
     shell::output(target.kubectl().args([
-        "--namespace", NAMESPACE, "rollout", "status", "deployment/matriarch", "--timeout=180s",
+        "--namespace",
+        NAMESPACE,
+        "rollout",
+        "status",
+        "deployment/matriarch",
+        "--timeout=180s",
     ]))
     .with_context(|| explain(target))?;
     Ok(true)
@@ -58,7 +63,13 @@ fn restart_on_new_image(
     }
     if before.is_some() {
         stage.say("the operator's image changed: restarting it");
-        shell::output(target.kubectl().args(["--namespace", NAMESPACE, "rollout", "restart", "deployment/matriarch"]))?;
+        shell::output(target.kubectl().args([
+            "--namespace",
+            NAMESPACE,
+            "rollout",
+            "restart",
+            "deployment/matriarch",
+        ]))?;
     }
     files::write_atomically(&record, &image.digest)
 }

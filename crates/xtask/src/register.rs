@@ -53,7 +53,8 @@ impl Entry {
                 Err(TryLockError::Error(error)) => bail!("cannot lock {}: {error}", path.display()),
             }
             // Whoever held it before may have removed the file after we opened it.
-            let same = fs::metadata(&path).is_ok_and(|now| file.metadata().is_ok_and(|own| own.ino() == now.ino()));
+            let same =
+                fs::metadata(&path).is_ok_and(|now| file.metadata().is_ok_and(|own| own.ino() == now.ino()));
             if same {
                 return Ok(Some(Self { file, path }));
             }

@@ -20,9 +20,7 @@ where
 /// Runs to the end and returns the standard output.
 pub fn output(command: &mut Command) -> Result<String> {
     command.stdin(Stdio::null());
-    let output = command
-        .output()
-        .with_context(|| format!("cannot run {}", describe(command)))?;
+    let output = command.output().with_context(|| format!("cannot run {}", describe(command)))?;
     if !output.status.success() {
         bail!(
             "{} ended with {}: {}",

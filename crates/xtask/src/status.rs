@@ -35,7 +35,8 @@ fn text(checkout: &Checkout, cluster: &Cluster) -> Result<String> {
     ];
     for part in &status.parts {
         let state = if part.running { "running" } else { "ENDED, is being started again" };
-        let restarts = if part.restarts > 0 { format!(", {} restart(s)", part.restarts) } else { String::new() };
+        let restarts =
+            if part.restarts > 0 { format!(", {} restart(s)", part.restarts) } else { String::new() };
         lines.push(format!("  {:<26} {state}{restarts}", part.name));
     }
     lines.push(shell::output(Target::local(checkout).kubectl().args(["get", "nodes", "--output=wide"]))?);

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::checkout::Checkout;
@@ -14,7 +14,9 @@ use crate::images::{self, ImageArchive};
 use crate::progress::{Progress, Stage};
 use crate::supervisor::status;
 use crate::target::Target;
-use crate::{certificates, demo, deploy, down, files, go_build, import, kubeconfig, network, packages, register};
+use crate::{
+    certificates, demo, deploy, down, files, go_build, import, kubeconfig, network, packages, register,
+};
 use crate::{shell, supervisor, sweep};
 
 /// How long the supervisor and the nodes may take.
@@ -84,7 +86,8 @@ fn local(checkout: &Checkout, arguments: &Arguments, progress: &Progress) -> Res
 /// One command at a time changes a checkout's cluster; the lock ends with the value.
 pub fn alone(checkout: &Checkout) -> Result<File> {
     std::fs::create_dir_all(checkout.state())?;
-    let lock = File::create(checkout.state().join("lock"))?;
+    let lock = File::create(checkout.state().join("lock"))
+        .context("cannot write .local: run this as the user that ran `cargo xtask up`, which is root")?;
     if lock.try_lock().is_err() {
         println!("another `cargo xtask up` or `down` of this checkout is running: waiting for it");
         lock.lock()?;
@@ -100,11 +103,11 @@ fn joined<T>(result: thread::Result<Result<T>>) -> Result<T> {
 fn cluster(checkout: &Checkout, nodes: Option<usize>, parts: &Path, stage: &Stage) -> Result<Cluster> {
     let cluster = match running(checkout)? {
         Some(cluster) => {
+            stage.say("was started before");
             wait_until_running(checkout, stage)?;
             if nodes.is_some_and(|nodes| nodes != cluster.nodes) {
                 bail!("the running cluster has {} nodes: run `cargo xtask down` first", cluster.nodes);
             }
-            stage.say("is running already");
             cluster
         }
         None => start(checkout, nodes, parts, stage)?,
@@ -134,6 +137,11 @@ fn start(checkout: &Checkout, nodes: Option<usize>, parts: &Path, stage: &Stage)
     if nodes == 0 || nodes > network::MOST_NODES {
         bail!("--nodes {nodes}: a local cluster has 1 to {} nodes", network::MOST_NODES);
     }
+    if let Some(before) =
+        before.as_ref().filter(|before| before.nodes != nodes && state.join("etcd").exists())
+    {
+        bail!("the stopped cluster has {} nodes and data: run `cargo xtask down` first", before.nodes);
+    }
     let port = free_port(before.map(|cluster| cluster.port))?;
     let cluster = Cluster { id: checkout.id.clone(), nodes, port };
     go_build::install(parts, &state.join("parts"))?;
@@ -149,7 +157,7 @@ fn start(checkout: &Checkout, nodes: Option<usize>, parts: &Path, stage: &Stage)
 /// Follows the supervisor, also one that an interrupted `up` has started.
 fn wait_until_running(checkout: &Checkout, stage: &Stage) -> Result<()> {
     let since = Instant::now();
-    let mut last = "running".to_owned();
+    let mut last = String::new();
     loop {
         let status = status::read(&checkout.state()).unwrap_or_default();
         if status.stage != last {
@@ -204,7 +212,9 @@ fn wait_for_nodes(target: &Target, nodes: usize, stage: &Stage) -> Result<()> {
             return Ok(());
         }
         if start.elapsed() > READY_WITHIN {
-            bail!("{ready} of {nodes} nodes are ready after {READY_WITHIN:?}: see .local/logs/node*-kubelet.log");
+            bail!(
+                "{ready} of {nodes} nodes are ready after {READY_WITHIN:?}: see .local/logs/node*-kubelet.log"
+            );
         }
         stage.step(&format!("{ready} of {nodes} nodes ready"));
         thread::sleep(Duration::from_millis(300));

@@ -8,6 +8,7 @@ use std::thread;
 
 use nix::sched::{CloneFlags, setns};
 
+use super::diary::note;
 use crate::network::API_PORT;
 
 /// Accepts in the host's network namespace and connects in that of `process`.
@@ -22,7 +23,7 @@ pub fn start(listener: TcpListener, process: u32) {
     });
     thread::spawn(move || {
         if let Err(error) = connect(process, &waiting) {
-            println!("supervisor: the forwarder ended: {error}");
+            note(&format!("the forwarder ended: {error}"));
         }
     });
 }

@@ -41,7 +41,9 @@ fn bring_up(board: &Board) -> Result<()> {
                 scope.spawn(move || node::start(cluster, number, board))
             })
             .collect();
-        nodes.into_iter().try_for_each(|node| node.join().unwrap_or_else(|_| anyhow::bail!("a node's start panicked")))
+        nodes
+            .into_iter()
+            .try_for_each(|node| node.join().unwrap_or_else(|_| anyhow::bail!("a node's start panicked")))
     })?;
     shell::line(&format!("ip route replace {} via {}", network::SERVICE_RANGE, network::node_address(1)))?;
     board.stage("cluster DNS and storage class");

@@ -8,6 +8,7 @@
 //! `inside`, and with process 1 the kernel takes everything else down.
 
 mod control_plane;
+mod diary;
 mod dns;
 mod forwarder;
 mod init;

@@ -16,7 +16,8 @@ const COVERED: [&str; 3] = ["/run", "/var/log", "/var/lib"];
 /// Makes the mounts and leaves the state directory at [`INSIDE`].
 pub fn prepare(state: &Path) -> Result<()> {
     let nothing = None::<&str>;
-    mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing).context("mount --make-rprivate")?;
+    mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing)
+        .context("mount --make-rprivate")?;
     // Reached through the working directory, since a mount below may hide its path.
     std::env::set_current_dir(state).with_context(|| format!("cannot enter {}", state.display()))?;
     for point in COVERED {

@@ -29,7 +29,8 @@ pub fn start(cluster: &Cluster, number: usize, board: &Board) -> Result<()> {
     let dir = format!("{INSIDE}/{name}");
     fs::create_dir_all(format!("/run/{name}"))?;
     write_configuration(cluster, number, &dir, hierarchies.is_pure_v2())?;
-    part(&name, "containerd", "containerd".into(), [format!("--config={dir}/containerd.toml")]).keep(board)?;
+    part(&name, "containerd", "containerd".into(), [format!("--config={dir}/containerd.toml")])
+        .keep(board)?;
     wait_for_socket(&name)?;
     let kubelet = [
         format!("--config={dir}/kubelet.json"),
@@ -90,7 +91,8 @@ pub fn socket(node: &str) -> String {
 
 fn write_configuration(cluster: &Cluster, number: usize, dir: &str, pure_v2: bool) -> Result<()> {
     let name = node_name(number);
-    let write = |file: &str, content: String| files::write_atomically(Path::new(&format!("{dir}/{file}")), &content);
+    let write =
+        |file: &str, content: String| files::write_atomically(Path::new(&format!("{dir}/{file}")), &content);
     write("resolv.conf", "# Names of the cluster only: there is no way out.\n".to_owned())?;
     write("containerd.toml", containerd(&name, dir))?;
     write("cni/pods.conflist", cni(number, dir).to_string())?;

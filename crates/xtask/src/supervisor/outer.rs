@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use super::diary::note;
 use super::forwarder;
 use crate::checkout::Checkout;
 use crate::cluster::Cluster;
@@ -52,8 +53,9 @@ pub fn outer(state: &Path) -> Result<()> {
     sweep::own(&cluster.id)?;
     sweep::orphans()?;
     raise_inotify_limit();
-    let listener = TcpListener::bind(("127.0.0.1", cluster.port))
-        .with_context(|| format!("port {} of 127.0.0.1 was taken meanwhile: run `cargo xtask up` again", cluster.port))?;
+    let listener = TcpListener::bind(("127.0.0.1", cluster.port)).with_context(|| {
+        format!("port {} of 127.0.0.1 was taken meanwhile: run `cargo xtask up` again", cluster.port)
+    })?;
     let mut namespaces = unshare(state)?;
     owner.namespaces = namespaces.id().cast_signed();
     entry.sign(&owner)?;
@@ -87,7 +89,7 @@ fn wait(namespaces: &mut Child, owner: &Owner) -> Result<()> {
             bail!("the cluster's process 1 ended with {status}");
         }
         if register::inode(&owner.state) != owner.inode {
-            println!("supervisor: the state directory is gone, ending");
+            note("the state directory is gone, ending");
             namespaces.kill()?;
             namespaces.wait()?;
             return Ok(());
@@ -102,6 +104,6 @@ fn raise_inotify_limit() {
     const WANTED: u64 = 1024;
     let now = fs::read_to_string(LIMIT).ok().and_then(|text| text.trim().parse::<u64>().ok());
     if now.is_some_and(|now| now < WANTED) && fs::write(LIMIT, WANTED.to_string()).is_ok() {
-        println!("supervisor: raised {LIMIT} to {WANTED}");
+        note(&format!("raised {LIMIT} to {WANTED}"));
     }
 }

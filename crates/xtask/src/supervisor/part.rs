@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use super::diary::note;
 use super::status::Board;
 use crate::checkout::INSIDE;
 use crate::files;
@@ -46,12 +47,15 @@ impl Part {
                 restarts += 1;
                 board.part(&self.name, false, restarts);
                 let words = files::tail(&path, 3);
-                println!("supervisor: {} ended with {ended}, starting it again; its last words:\n{words}", self.name);
+                note(&format!(
+                    "{} ended with {ended}, starting it again; its last words:\n{words}",
+                    self.name
+                ));
                 child = loop {
                     thread::sleep(pause(started.elapsed()));
                     match self.spawn(&path) {
                         Ok(child) => break child,
-                        Err(error) => println!("supervisor: {error:#}"),
+                        Err(error) => note(&format!("{error:#}")),
                     }
                 };
                 board.part(&self.name, true, restarts);

@@ -15,6 +15,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::control_plane::kubectl;
+use super::diary::note;
 use crate::checkout::INSIDE;
 use crate::{files, shell};
 
@@ -50,7 +51,7 @@ fn follow(resource: &'static str, mut react: impl FnMut(&Value) -> Result<()> + 
     thread::spawn(move || {
         loop {
             if let Err(error) = follow_once(resource, &mut react) {
-                println!("provisioner: {resource}: {error:#}");
+                note(&format!("provisioner: {resource}: {error:#}"));
             }
             thread::sleep(Duration::from_secs(1));
         }
@@ -70,7 +71,7 @@ fn follow_once(resource: &str, react: &mut impl FnMut(&Value) -> Result<()>) -> 
     for object in serde_json::Deserializer::from_reader(BufReader::new(stream)).into_iter::<Value>() {
         let Ok(object) = object else { break };
         if let Err(error) = react(&object) {
-            println!("provisioner: {} {error:#}", object["metadata"]["name"]);
+            note(&format!("provisioner: {} {error:#}", object["metadata"]["name"]));
         }
     }
     child.kill().ok();
@@ -93,9 +94,12 @@ fn provision(claim: &Value, provisioned: &mut BTreeSet<String>) -> Result<()> {
     let dir = directory(&name);
     fs::create_dir_all(&dir)?;
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o777))?;
-    shell::with_input(kubectl().args(["apply", "--filename", "-"]), &volume(claim, &name, &reclaim_policy(claim)?).to_string())?;
+    shell::with_input(
+        kubectl().args(["apply", "--filename", "-"]),
+        &volume(claim, &name, &reclaim_policy(claim)?).to_string(),
+    )?;
     provisioned.insert(name.clone());
-    println!("provisioner: made {name} for {}/{}", text(claim, "namespace"), text(claim, "name"));
+    note(&format!("provisioner: made {name} for {}/{}", text(claim, "namespace"), text(claim, "name")));
     Ok(())
 }
 
@@ -103,13 +107,17 @@ fn provision(claim: &Value, provisioned: &mut BTreeSet<String>) -> Result<()> {
 fn reclaim(volume: &Value) -> Result<()> {
     let ours = volume["metadata"]["annotations"][PROVISIONED_BY] == PROVISIONER;
     let delete = volume["spec"]["persistentVolumeReclaimPolicy"] == "Delete";
-    if !ours || !delete || volume["status"]["phase"] != "Released" || !volume["metadata"]["deletionTimestamp"].is_null() {
+    if !ours
+        || !delete
+        || volume["status"]["phase"] != "Released"
+        || !volume["metadata"]["deletionTimestamp"].is_null()
+    {
         return Ok(());
     }
     let name = text(volume, "name");
     files::remove(&directory(name))?;
     shell::output(kubectl().args(["delete", "persistentvolume", name, "--wait=false"]))?;
-    println!("provisioner: removed {name}");
+    note(&format!("provisioner: removed {name}"));
     Ok(())
 }
 

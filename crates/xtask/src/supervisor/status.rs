@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
+use super::diary::note;
 use crate::files;
 
 /// The whole cluster as its supervisor sees it.
@@ -45,13 +46,13 @@ impl Board {
 
     /// What is being done now.
     pub fn stage(&self, stage: &str) {
-        println!("supervisor: {stage}");
+        note(stage);
         self.change(|status| stage.clone_into(&mut status.stage));
     }
 
     /// The start failed.
     pub fn fail(&self, error: &str) {
-        println!("supervisor: {error}");
+        note(error);
         self.change(|status| status.error = Some(error.to_owned()));
     }
 
@@ -73,7 +74,7 @@ impl Board {
             .map_err(anyhow::Error::from)
             .and_then(|text| files::write_atomically(&self.path, &text));
         if let Err(error) = written {
-            println!("supervisor: cannot write the status: {error:#}");
+            note(&format!("cannot write the status: {error:#}"));
         }
     }
 }

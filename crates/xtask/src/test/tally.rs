@@ -47,7 +47,8 @@ impl Tally {
     /// The slowest tests that say their time, and test programs as a whole.
     pub fn slowest(&mut self, count: usize) -> String {
         self.times.sort_by(|(_, one), (_, other)| other.total_cmp(one));
-        let lines = self.times.iter().take(count).map(|(name, seconds)| format!("  {seconds:>8.1} s  {name}"));
+        let lines =
+            self.times.iter().take(count).map(|(name, seconds)| format!("  {seconds:>8.1} s  {name}"));
         std::iter::once("The slowest:".to_owned()).chain(lines).collect::<Vec<_>>().join("\n")
     }
 
@@ -70,7 +71,8 @@ impl Tally {
         self.passed += number(" passed").unwrap_or(0).saturating_sub(left_out);
         self.failed += number(" failed").unwrap_or(0);
         self.skipped += number(" ignored").unwrap_or(0) + left_out;
-        let seconds = result.rsplit("finished in ").next().and_then(|text| text.trim_end_matches('s').parse().ok());
+        let seconds =
+            result.rsplit("finished in ").next().and_then(|text| text.trim_end_matches('s').parse().ok());
         if let Some(seconds) = seconds {
             self.times.push((self.program.clone(), seconds));
         }
@@ -97,7 +99,10 @@ test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; 
         tally.ended(false);
         assert_eq!(tally.totals(), "4 passed, 1 failed, 2 skipped");
         let slowest = tally.slowest(2);
-        assert!(slowest.contains("70.2 s  tests/walk.rs") && slowest.contains("61.5 s  the_walk"), "{slowest}");
+        assert!(
+            slowest.contains("70.2 s  tests/walk.rs") && slowest.contains("61.5 s  the_walk"),
+            "{slowest}"
+        );
     }
 
     #[test]
