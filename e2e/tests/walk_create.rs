@@ -99,9 +99,14 @@ fn from_this_machine(kubectl: &Kubectl, cluster: &Cluster) -> Result<()> {
     let first = "jsonpath={.items..metadata.name}";
     let master = kubectl.run(&["get", "pods", "-l", &labels, "-o", first])?;
     ensure!(!master.contains(' ') && !master.is_empty(), "not one master: {master:?}");
-    let forward = PortForward::open(kubectl, &master, 6432, 5432)?;
+    // The server ends encrypted connections with a reset, at which kubectl gives up its
+    // forwarding ("lost connection to pod"): so each session gets its own.
+    let session = |user: &str, password: &str, database: &str, sql: &str| {
+        let forward = PortForward::open(kubectl, &master, 6432, 5432)?;
+        psql::local(forward.port, user, password, database, sql)
+    };
     let password = cluster.password("postgres")?;
-    let ask = |database: &str, sql: &str| psql::local(forward.port, "postgres", &password, database, sql);
+    let ask = |database: &str, sql: &str| session("postgres", &password, database, sql);
     ensure!(ask("postgres", "select pg_is_in_recovery()")? == "f", "the master is in recovery");
 
     let verifiers = "select rolname || ' ' || left(rolpassword, 14) from pg_authid
@@ -122,10 +127,10 @@ fn from_this_machine(kubectl: &Kubectl, cluster: &Cluster) -> Result<()> {
 
     for role in ["zalando", "foo_user"] {
         let password = cluster.password(role)?;
-        let who = psql::local(forward.port, role, &password, "foo", "select current_user")?;
+        let who = session(role, &password, "foo", "select current_user")?;
         ensure!(who == role, "{role} is {who}");
     }
-    let wrong = psql::local(forward.port, "zalando", "wrong", "foo", "select 1");
+    let wrong = session("zalando", "wrong", "foo", "select 1");
     ensure!(wrong.is_err(), "zalando logs in with a wrong password");
     Ok(())
 }
