@@ -67,6 +67,8 @@ pub struct PodSeen {
     pub ip: Option<String>,
     /// Why it does not run: the scheduler's or a container's own words.
     pub waiting: Option<String>,
+    /// Seconds since it was created.
+    pub age_seconds: u64,
 }
 
 /// A volume claim of the cluster.

@@ -22,6 +22,9 @@ const SHRINK_ON_PRIMARY_FIRST: [&str; 5] = [
     "max_wal_senders",
 ];
 
+/// A pod that waits longer is a problem that somebody should know of.
+const STUCK_AFTER_SECONDS: u64 = 20;
+
 /// Plans at most one disruptive step.
 pub fn plan_pods(intent: &Intent, seen: &Observation, plan: &mut Plan) {
     let pods = match &seen.pods {
@@ -201,9 +204,9 @@ fn members_missing(intent: &Intent, pods: &[PodSeen], seen: &Observation) -> Opt
         let gate = match pods.iter().find(|pod| pod.ordinal == ordinal) {
             None => Gate::new(Lane::Pods, until, "the pod does not exist yet"),
             Some(pod) if pod.deleting => Gate::new(Lane::Pods, until, "the old pod is terminating"),
-            Some(PodSeen { waiting: Some(why), .. }) => {
+            Some(pod @ PodSeen { waiting: Some(why), .. }) => {
                 let gate = Gate::new(Lane::Pods, until, why.clone());
-                if is_transient(why) { gate } else { gate.stuck() }
+                if is_stuck(pod) { gate.stuck() } else { gate }
             }
             Some(pod) if !pod.ready => Gate::new(Lane::Pods, until, "its containers are not ready"),
             Some(_) => continue,
@@ -217,8 +220,14 @@ fn members_missing(intent: &Intent, pods: &[PodSeen], seen: &Observation) -> Opt
     shrunk.then(|| Gate::new(Lane::Pods, format!("{} is gone", surplus.name), "scaling down"))
 }
 
+/// Whether a pod waits for something that waiting alone may not bring. Every new pod is
+/// unschedulable for a moment, until its volume is bound.
+fn is_stuck(pod: &PodSeen) -> bool {
+    pod.age_seconds >= STUCK_AFTER_SECONDS && pod.waiting.as_deref().is_some_and(|why| !is_passing(why))
+}
+
 /// Words that every new pod passes through.
-fn is_transient(waiting: &str) -> bool {
+fn is_passing(waiting: &str) -> bool {
     ["ContainerCreating", "PodInitializing"].iter().any(|word| waiting.starts_with(word))
 }
 
@@ -227,7 +236,7 @@ fn replace_broken(intent: &Intent, pods: &[PodSeen], seen: &Observation) -> Opti
     // Unknown is not "no primary": without knowing it nothing is touched, unless the
     // pod never ran at all.
     let primary = seen.primary();
-    let broken = pods.iter().filter(|pod| pod.waiting.as_deref().is_some_and(|why| !is_transient(why)));
+    let broken = pods.iter().filter(|pod| pod.waiting.as_deref().is_some_and(|why| !is_passing(why)));
     for pod in broken {
         let is_primary = primary.present().is_some_and(|primary| *primary == pod.name)
             || pod.role_label.as_deref() == Some("master");

@@ -87,6 +87,7 @@ fn pods(world: &World) -> Vec<PodSeen> {
             deleting: pod.terminating.is_some(),
             revision: pod.revision.clone(),
             ip: Some("10.0.0.1".to_owned()),
+            age_seconds: 60,
             waiting: pod.is_broken().then(|| "ImagePullBackOff: no such image".to_owned()),
             node: None,
             name,

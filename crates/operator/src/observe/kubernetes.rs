@@ -139,9 +139,16 @@ fn project(pod: &Pod, prefix: &str, role_label: &str) -> Option<PodSeen> {
         revision: pod.labels().get("controller-revision-hash").cloned().unwrap_or_default(),
         node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
         ip: status.pod_ip.clone().filter(|ip| !ip.is_empty()),
+        age_seconds: age_seconds(pod),
         waiting: (!ready).then(|| waiting(&status)).flatten(),
         name,
     })
+}
+
+fn age_seconds(pod: &Pod) -> u64 {
+    let created = pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let age = created.map(|created| jiff::Timestamp::now().duration_since(created).as_secs());
+    age.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(0)
 }
 
 /// Why a pod does not run: the scheduler's words, else a container's.
