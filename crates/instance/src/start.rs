@@ -49,7 +49,7 @@ pub fn run() -> Result<()> {
     }
     if env.get("PAM_OAUTH2").is_some() {
         eprintln!(
-            "matriarch-instance: PAM_OAUTH2 is set and this image has no pam_oauth2.so: members of role {} cannot log in",
+            "matriarch-instance: PAM_OAUTH2 is set and this image has no pam_oauth2.so: members of role {} cannot log in over TLS",
             env.or("HUMAN_ROLE", "zalandos")
         );
     }

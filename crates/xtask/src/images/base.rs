@@ -49,7 +49,9 @@ const LEFT_OUT: [&str; 11] = [
 pub fn instance(root: &Path) -> Result<Recipe> {
     let folder = root.join("images/instance");
     let mut packages: Vec<String> =
-        ["ca-certificates", "curl", "locales", "python3", "python3-venv", "tzdata"].map(String::from).to_vec();
+        ["ca-certificates", "curl", "locales", "python3", "python3-venv", "tzdata"]
+            .map(String::from)
+            .to_vec();
     for major in MAJORS {
         packages.push(format!("postgresql-{major}"));
         packages.extend(EXTENSIONS.map(|extension| format!("postgresql-{major}-{extension}")));

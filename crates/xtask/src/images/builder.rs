@@ -13,6 +13,9 @@ use crate::shell;
 /// The bundle of certificates on Debian, in the image and on the machine that builds it.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
+/// Images and intermediate images in buildah's storage; one build makes up to a dozen.
+const MOST_IMAGES: usize = 400;
+
 /// A file of the build's context.
 pub struct Input {
     name: &'static str,
@@ -67,7 +70,10 @@ impl Build {
     /// The images; built when the cache does not have them.
     pub fn ensure(&self, store: &Store, report: &dyn Fn(&str)) -> Result<Vec<ImageArchive>> {
         let digest = self.digest()?;
-        self.targets.iter().map(|(target, reference)| self.image(&digest, *target, reference, store, report)).collect()
+        self.targets
+            .iter()
+            .map(|(target, reference)| self.image(&digest, *target, reference, store, report))
+            .collect()
     }
 
     fn digest(&self) -> Result<String> {
@@ -78,7 +84,14 @@ impl Build {
         Ok(digest_of_texts(texts.iter().map(String::as_str)))
     }
 
-    fn image(&self, digest: &str, target: Option<&str>, reference: &str, store: &Store, report: &dyn Fn(&str)) -> Result<ImageArchive> {
+    fn image(
+        &self,
+        digest: &str,
+        target: Option<&str>,
+        reference: &str,
+        store: &Store,
+        report: &dyn Fn(&str),
+    ) -> Result<ImageArchive> {
         let tag = reference.rsplit('/').next().unwrap_or(reference).replace(':', "-");
         let archive = store.file(&tag, digest, "tar");
         store.once(&archive, |draft| {
@@ -102,7 +115,8 @@ impl Build {
         for input in &self.inputs {
             let place = folder.join(input.name);
             if !input.named_by_content || fs::hard_link(&input.path, &place).is_err() {
-                fs::copy(&input.path, &place).with_context(|| format!("cannot copy {}", input.path.display()))?;
+                fs::copy(&input.path, &place)
+                    .with_context(|| format!("cannot copy {}", input.path.display()))?;
             }
         }
         Ok(folder)
@@ -121,11 +135,17 @@ struct Buildah {
 impl Buildah {
     fn new(store: &Store, context: &Path) -> Self {
         let run = context.with_extension("run");
-        let mut buildah = Self { root: store.folder("buildah"), run, context: context.to_owned(), driver: "overlay" };
+        let mut buildah =
+            Self { root: store.folder("buildah"), run, context: context.to_owned(), driver: "overlay" };
         // A file system that cannot carry overlays gets a whole copy of each layer instead.
         if shell::output(buildah.command().arg("info")).is_err() {
             buildah.root = store.folder("buildah-vfs");
             buildah.driver = "vfs";
+        }
+        // Every build leaves its layers for the next one; now and then all of it goes, which costs one slow build.
+        let images = buildah.root.join(format!("{}-images", buildah.driver));
+        if fs::read_dir(images).is_ok_and(|entries| entries.count() > MOST_IMAGES) {
+            fs::remove_dir_all(&buildah.root).ok();
         }
         buildah
     }
@@ -141,7 +161,16 @@ impl Buildah {
     fn build(&self, containerfile: &Path, target: Option<&str>) -> Result<String> {
         let id = self.context.with_extension("id");
         let mut command = self.command();
-        command.args(["build", "--quiet", "--isolation", "chroot", "--layers", "--format", "docker", "--iidfile"]);
+        command.args([
+            "build",
+            "--quiet",
+            "--isolation",
+            "chroot",
+            "--layers",
+            "--format",
+            "docker",
+            "--iidfile",
+        ]);
         command.arg(&id).arg("--file").arg(containerfile);
         if let Some(target) = target {
             command.args(["--target", target]);
@@ -162,7 +191,9 @@ impl Buildah {
 
     fn push(&self, id: &str, archive: &Path, reference: &str) -> Result<()> {
         let mut command = self.command();
-        command.args(["push", "--quiet", id]).arg(format!("docker-archive:{}:{reference}", archive.display()));
+        command
+            .args(["push", "--quiet", id])
+            .arg(format!("docker-archive:{}:{reference}", archive.display()));
         shell::output(&mut command).map(|_| ())
     }
 }
@@ -178,7 +209,9 @@ fn configuration(archive: &Path) -> Result<String> {
     let mut command = shell::command("tar", ["-xOf"]);
     command.arg(archive).arg("manifest.json");
     let manifest = shell::output(&mut command)?;
-    digest_in(&manifest).with_context(|| format!("{} has no usable manifest.json: remove it and run this again", archive.display()))
+    digest_in(&manifest).with_context(|| {
+        format!("{} has no usable manifest.json: remove it and run this again", archive.display())
+    })
 }
 
 fn digest_in(manifest: &str) -> Option<String> {

@@ -38,13 +38,17 @@ pub struct ImageArchive {
 /// Names the program that failed with its last words, or the package that is missing with the command that
 /// installs it.
 pub fn ensure(report: &dyn Fn(&str)) -> Result<Vec<ImageArchive>> {
-    for (program, package) in [("buildah", "buildah"), ("mmdebstrap", "mmdebstrap"), ("cc", "gcc"), ("strip", "binutils")] {
+    for (program, package) in
+        [("buildah", "buildah"), ("mmdebstrap", "mmdebstrap"), ("cc", "gcc"), ("strip", "binutils")]
+    {
         if !shell::is_installed(program) {
             bail!("{program} is not installed, and building the images needs it: apt-get install {package}");
         }
     }
     if !nix::unistd::geteuid().is_root() {
-        bail!("building images here needs root: run the command with sudo, or build the Containerfiles under images/ with your own engine and use `cargo xtask up --context NAME`");
+        bail!(
+            "building images here needs root: run the command with sudo, or build the Containerfiles under images/ with your own engine and use `cargo xtask up --context NAME`"
+        );
     }
     let checkout = Checkout::find()?;
     let store = Store::open()?;
@@ -52,7 +56,10 @@ pub fn ensure(report: &dyn Fn(&str)) -> Result<Vec<ImageArchive>> {
     // so that an operator that does not compile holds up nothing else.
     std::thread::scope(|scope| {
         let compiling = scope.spawn(|| {
-            (binaries::build(&checkout.root, "matriarch-instance"), binaries::build(&checkout.root, "matriarch"))
+            (
+                binaries::build(&checkout.root, "matriarch-instance"),
+                binaries::build(&checkout.root, "matriarch"),
+            )
         });
         let mut archives = vec![pause(&checkout.root, &store, report)?];
         let bases = Bases::make(&checkout.root, &store, report)?;
@@ -95,11 +102,15 @@ impl Bases {
         let [instance, operator, tools] = std::thread::scope(|scope| {
             let running = recipes.each_ref().map(|recipe| {
                 let (sender, mirror) = (sender.clone(), &mirror);
-                scope.spawn(move || base::ensure(recipe, mirror, store, &|line| drop(sender.send(line.to_owned()))))
+                scope.spawn(move || {
+                    base::ensure(recipe, mirror, store, &|line| drop(sender.send(line.to_owned())))
+                })
             });
             drop(sender);
             lines.iter().for_each(|line| report(&line));
-            running.map(|thread| thread.join().unwrap_or_else(|_| bail!("a base tree was interrupted: run the command again")))
+            running.map(|thread| {
+                thread.join().unwrap_or_else(|_| bail!("a base tree was interrupted: run the command again"))
+            })
         });
         Ok(Self { instance: instance?, operator: operator?, tools: tools? })
     }
@@ -111,7 +122,9 @@ fn pause(root: &Path, store: &Store, report: &dyn Fn(&str)) -> Result<ImageArchi
     store.once(&program, |draft| {
         let mut command = shell::command("cc", ["-static", "-Os", "-s", "-o"]);
         command.arg(draft).arg(folder.join("pause.c"));
-        shell::output(&mut command).map(|_| ()).context("cannot compile pause.c: apt-get install gcc libc6-dev")
+        shell::output(&mut command)
+            .map(|_| ())
+            .context("cannot compile pause.c: apt-get install gcc libc6-dev")
     })?;
     let mut images = Build {
         name: "pause",
@@ -123,7 +136,13 @@ fn pause(root: &Path, store: &Store, report: &dyn Fn(&str)) -> Result<ImageArchi
     images.pop().context("buildah made no pause image")
 }
 
-fn instance(root: &Path, store: &Store, bases: &Bases, program: PathBuf, report: &dyn Fn(&str)) -> Result<Vec<ImageArchive>> {
+fn instance(
+    root: &Path,
+    store: &Store,
+    bases: &Bases,
+    program: PathBuf,
+    report: &dyn Fn(&str),
+) -> Result<Vec<ImageArchive>> {
     let folder = root.join("images/instance");
     Build {
         name: "instance",
@@ -138,7 +157,13 @@ fn instance(root: &Path, store: &Store, bases: &Bases, program: PathBuf, report:
     .ensure(store, report)
 }
 
-fn operator(root: &Path, store: &Store, bases: &Bases, program: PathBuf, report: &dyn Fn(&str)) -> Result<Vec<ImageArchive>> {
+fn operator(
+    root: &Path,
+    store: &Store,
+    bases: &Bases,
+    program: PathBuf,
+    report: &dyn Fn(&str),
+) -> Result<Vec<ImageArchive>> {
     Build {
         name: "operator",
         containerfile: root.join("images/operator/Containerfile"),

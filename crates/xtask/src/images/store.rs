@@ -2,13 +2,13 @@
 //! once, also when several checkouts want it at the same time.
 
 use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
 use crate::checkout::{cache, hex};
+use crate::shell;
 
 /// A folder of content-addressed files.
 #[derive(Debug)]
@@ -49,7 +49,9 @@ impl Store {
         let draft = path.with_file_name(format!("draft-{name}"));
         fs::remove_file(&draft).ok();
         make(&draft)?;
-        fs::rename(&draft, path).with_context(|| format!("cannot write {}", path.display()))
+        fs::rename(&draft, path).with_context(|| format!("cannot write {}", path.display()))?;
+        forget_older(path);
+        Ok(())
     }
 
     /// Waits until nobody else on this machine makes `path`. The lock ends with the returned file, also when
@@ -63,6 +65,33 @@ impl Store {
     }
 }
 
+/// How many versions of a file stay, for checkouts that are at another commit.
+const KEPT: usize = 4;
+
+/// Removes the oldest versions of a file that was just made. What cannot be removed only takes space.
+fn forget_older(path: &Path) {
+    let Some((start, suffix)) = path.file_name().and_then(|name| name.to_str()).and_then(version_free) else {
+        return;
+    };
+    let Some(entries) = path.parent().and_then(|folder| fs::read_dir(folder).ok()) else { return };
+    let mut versions: Vec<_> = entries
+        .flatten()
+        .filter(|entry| entry.file_name().to_str().and_then(version_free) == Some((start, suffix)))
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    versions.sort();
+    for (_, old) in versions.iter().rev().skip(KEPT) {
+        fs::remove_file(old).ok();
+    }
+}
+
+/// `instance-dev-0123456789abcdef.tar` without its digest: `instance-dev` and `tar`.
+fn version_free(name: &str) -> Option<(&str, &str)> {
+    let (rest, suffix) = name.split_once('.')?;
+    let (start, digest) = rest.rsplit_once('-')?;
+    (digest.len() == 16 && digest.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some((start, suffix))
+}
+
 /// Digest of texts, each with its length, so that moving a border changes it.
 pub fn digest_of_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
     let mut digest = Sha256::new();
@@ -73,20 +102,29 @@ pub fn digest_of_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
     hex(&digest.finalize())
 }
 
-/// Digest of the contents of files, in this order.
+/// Digest of the contents of files, in this order. The program of the system does it: compiled programs have
+/// hundreds of megabytes, and this one is built without optimisation.
 pub fn digest_of_files(paths: &[&Path]) -> Result<String> {
-    let mut digest = Sha256::new();
-    for path in paths {
-        let mut file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-        digest.update(file.metadata()?.len().to_be_bytes());
-        io::copy(&mut file, &mut digest).with_context(|| format!("cannot read {}", path.display()))?;
-    }
-    Ok(hex(&digest.finalize()))
+    let lines = shell::output(&mut shell::command("sha256sum", paths))?;
+    Ok(digest_of_texts(lines.lines().filter_map(|line| line.split_whitespace().next())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn versions_of_one_file_are_recognised() {
+        assert_eq!(
+            version_free("operator-dev-tools-0123456789abcdef.tar"),
+            Some(("operator-dev-tools", "tar"))
+        );
+        assert_eq!(
+            version_free("operator-dev-0123456789abcdef.tar.lock"),
+            Some(("operator-dev", "tar.lock"))
+        );
+        assert_eq!(version_free("draft-pause.bin"), None);
+    }
 
     #[test]
     fn a_border_between_texts_counts() {
