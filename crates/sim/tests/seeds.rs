@@ -1,4 +1,5 @@
 //! The first seeds of the simulated world.
+#![allow(clippy::disallowed_methods, clippy::print_stdout)] // a test reads its seed and prints its counts
 
 /// `MATRIARCH_SEED` replays one seed, `MATRIARCH_SEEDS` sets how many run.
 #[test]
