@@ -113,3 +113,42 @@ $body$;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA user_management FROM PUBLIC;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA user_management TO admin;
+
+-- Figures for monitoring, readable without being superuser.
+CREATE SCHEMA IF NOT EXISTS metric_helpers;
+GRANT USAGE ON SCHEMA metric_helpers TO admin, robot_zmon;
+
+SELECT statement
+FROM (VALUES
+    (1, $statement$
+        CREATE OR REPLACE FUNCTION metric_helpers.pg_stat_statements(showtext boolean)
+        RETURNS SETOF public.pg_stat_statements
+        LANGUAGE sql STRICT SECURITY DEFINER SET search_path TO pg_catalog AS
+        'SELECT * FROM public.pg_stat_statements(showtext)'
+    $statement$),
+    (2, 'CREATE OR REPLACE VIEW metric_helpers.pg_stat_statements AS SELECT * FROM metric_helpers.pg_stat_statements(true)')
+) AS statements (number, statement)
+WHERE EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'pg_stat_statements')
+ORDER BY number \gexec
+
+CREATE OR REPLACE FUNCTION metric_helpers.get_nearly_exhausted_sequences(threshold double precision)
+RETURNS TABLE (schemaname name, sequencename name, seq_percent_used numeric)
+LANGUAGE sql STRICT SECURITY DEFINER SET search_path TO pg_catalog AS $body$
+    SELECT used.schemaname, used.sequencename, pg_catalog.round(used.share * 100, 2)
+    FROM (
+        SELECT s.schemaname, s.sequencename,
+            CASE WHEN s.increment_by > 0 THEN s.last_value::numeric - s.min_value ELSE s.max_value::numeric - s.last_value END
+                / NULLIF(s.max_value::numeric - s.min_value, 0) AS share
+        FROM pg_catalog.pg_sequences AS s
+        -- One that starts again at its end is never exhausted.
+        WHERE NOT s.cycle AND s.last_value IS NOT NULL) AS used
+    WHERE used.share >= threshold
+$body$;
+
+CREATE OR REPLACE VIEW metric_helpers.nearly_exhausted_sequences AS
+SELECT * FROM metric_helpers.get_nearly_exhausted_sequences(0.8);
+
+REVOKE ALL ON ALL TABLES IN SCHEMA metric_helpers FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA metric_helpers FROM PUBLIC;
+GRANT SELECT ON ALL TABLES IN SCHEMA metric_helpers TO admin, robot_zmon;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA metric_helpers TO admin, robot_zmon;
