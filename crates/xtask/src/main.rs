@@ -1,6 +1,7 @@
 //! What people type: `cargo xtask up`, `down`, `status`, `env`, `test`, `images`.
 #![allow(clippy::print_stdout, reason = "this program talks to the person at the terminal")]
 
+mod bench;
 mod certificates;
 mod cgroups;
 mod checkout;
@@ -53,6 +54,9 @@ enum Task {
     Env,
     /// Runs all tests: the capability tests on a local cluster, which it brings up.
     Test(test::Arguments),
+    /// Measures on the local cluster.
+    #[command(subcommand)]
+    Bench(bench::Arguments),
     /// Builds the images.
     Images,
     /// Takes a node of the local cluster off its network, or puts it back.
@@ -96,6 +100,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Status => status::status().map(done),
         Task::Env => env::env().map(done),
         Task::Test(arguments) => test::test(&arguments),
+        Task::Bench(arguments) => bench::bench(&arguments).map(done),
         Task::Images => images::run().map(done),
         Task::Node(arguments) => node_link::node(&arguments).map(done),
         Task::Import { files } => import::files(&files).map(done),
