@@ -1,6 +1,6 @@
 //! From what should exist and what exists to the statements in between.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,8 @@ pub enum PasswordState {
 /// refers to them, and databases come last.
 ///
 /// `passwords` is by name of the Secret; one that is not in it counts as `Unknown`. A role
-/// that is to have a password which is `Unknown` is not created yet.
+/// that is to have a password which is `Unknown` is not created yet, and nothing that
+/// refers to it is done before it is.
 pub fn differences(
     roles: &[Role],
     databases: &[Database],
@@ -33,26 +34,30 @@ pub fn differences(
 ) -> Vec<(Statement, String)> {
     let mut found = Vec::new();
     let mut existing = Vec::new();
+    let mut held = BTreeSet::new();
     for role in roles {
         match catalog.roles.get(&role.name) {
             Some(live) => {
                 alterations(role, live, passwords, &mut found);
                 existing.push((role, live.clone()));
             }
-            None => {
-                if let Some(create) = creation(role, passwords) {
+            None => match creation(role, passwords) {
+                Some(create) => {
                     found.push(create);
                     existing.push((role, CatalogRole::default()));
                 }
-            }
+                None => {
+                    held.insert(role.name.as_str());
+                }
+            },
         }
     }
     // After all creations: a role may be a member of one that comes later in the list.
     for (role, live) in &existing {
-        memberships(role, live, &mut found);
+        memberships(role, live, &held, &mut found);
         parameters(role, live, &mut found);
     }
-    for database in databases {
+    for database in databases.iter().filter(|database| !held.contains(database.owner.as_str())) {
         ownership(database, catalog, &mut found);
     }
     found
@@ -94,9 +99,9 @@ fn alterations(
     }
 }
 
-fn memberships(role: &Role, live: &CatalogRole, found: &mut Vec<(Statement, String)>) {
+fn memberships(role: &Role, live: &CatalogRole, held: &BTreeSet<&str>, found: &mut Vec<(Statement, String)>) {
     let mut of: Vec<String> = Vec::new();
-    for parent in &role.member_of {
+    for parent in role.member_of.iter().filter(|parent| !held.contains(parent.as_str())) {
         if !live.member_of.contains(parent) && !of.contains(parent) {
             of.push(parent.clone());
         }
@@ -203,10 +208,14 @@ mod tests {
 
     #[test]
     fn unknown_passwords_are_left_alone() {
-        let roles = [role("zalando"), role("foo_user")];
+        let mut zalando = role("zalando");
+        zalando.member_of = vec!["foo_user".into()];
+        let roles = [zalando, role("foo_user")];
         let live = catalog(&["zalando"], &[]);
-        assert_eq!(differences(&roles, &[], &live, &known(PasswordState::Unknown)), []);
-        assert_eq!(differences(&roles, &[], &live, &BTreeMap::new()), []);
+        // What refers to a role that waits for its password waits with it.
+        let databases = [database("foo", "foo_user")];
+        assert_eq!(differences(&roles, &databases, &live, &known(PasswordState::Unknown)), []);
+        assert_eq!(differences(&roles, &databases, &live, &BTreeMap::new()), []);
     }
 
     #[test]
