@@ -38,8 +38,8 @@ impl TlsFiles {
             env.get(name).map(PathBuf::from).or_else(|| env.get(text).map(|_| directory.join(file)))
         };
         Self {
-            certificate: PathBuf::from(env.get("SSL_CERTIFICATE_FILE").map_or_else(|| directory.join("server.crt"), PathBuf::from)),
-            key: PathBuf::from(env.get("SSL_PRIVATE_KEY_FILE").map_or_else(|| directory.join("server.key"), PathBuf::from)),
+            certificate: env.get("SSL_CERTIFICATE_FILE").map_or_else(|| directory.join("server.crt"), PathBuf::from),
+            key: env.get("SSL_PRIVATE_KEY_FILE").map_or_else(|| directory.join("server.key"), PathBuf::from),
             authority: given("SSL_CA_FILE", "SSL_CA", "ca.crt"),
             revocations: given("SSL_CRL_FILE", "SSL_CRL", "server.crl"),
         }
