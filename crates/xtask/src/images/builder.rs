@@ -109,7 +109,8 @@ impl Build {
 
     /// A folder with exactly the inputs; hard links where they are in the same file system.
     fn context(&self, store: &Store) -> Result<PathBuf> {
-        let folder = store.folder(&format!("context-{}-{}", self.name, std::process::id()));
+        let folder = store.folder(&format!("context-{}", self.name));
+        // One build runs at a time, so what is there was left by one that was killed.
         fs::remove_dir_all(&folder).ok();
         fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         for input in &self.inputs {
