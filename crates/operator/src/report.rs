@@ -131,7 +131,7 @@ impl<'a> Report<'a> {
                     let note = format!("{action} failed: {why}");
                     self.event(EventType::Warning, reason_of(action), &note).await;
                 }
-                (Outcome::Applied, Action::Apply { object, creates: true }) => {
+                (Outcome::Applied, Action::Apply { object, creates: true, .. }) => {
                     let name = format!("\"{}/{}\"", object.namespace, object.name);
                     let note = match object.kind.as_str() {
                         "StatefulSet" => format!("Statefulset {name} has been successfully created"),
@@ -202,12 +202,14 @@ pub async fn publish(
 /// The contract's event reasons (01 §1.6).
 fn reason_of(action: &Action) -> &'static str {
     match action {
-        Action::Apply { object, creates: true } | Action::CreateOnce(object) => match object.kind.as_str() {
-            "Service" => "Services",
-            "StatefulSet" => "StatefulSet",
-            "PodDisruptionBudget" => "PodDisruptionBudgets",
-            _ => "Create",
-        },
+        Action::Apply { object, creates: true, .. } | Action::CreateOnce(object) => {
+            match object.kind.as_str() {
+                "Service" => "Services",
+                "StatefulSet" => "StatefulSet",
+                "PodDisruptionBudget" => "PodDisruptionBudgets",
+                _ => "Create",
+            }
+        }
         Action::CreateSecret(_) => "Secrets",
         Action::Switchover { .. } => "Switchover",
         Action::Delete { .. } | Action::RemoveFinalizer => "Delete",

@@ -79,6 +79,9 @@ pub enum Action {
         object: Object,
         /// It does not exist yet.
         creates: bool,
+        /// Top-level lists of `spec` that are set as a whole first: a server-side apply
+        /// merges such a list by key and would keep items that others put there.
+        whole_lists: Vec<String>,
     },
     /// Create it unless it exists; an existing one is left alone.
     CreateOnce(Object),
@@ -161,7 +164,7 @@ impl fmt::Display for Action {
         match self {
             Self::AddFinalizer => f.write_str("add the finalizer to the manifest"),
             Self::RemoveFinalizer => f.write_str("remove the finalizer from the manifest"),
-            Self::Apply { object, creates } => {
+            Self::Apply { object, creates, .. } => {
                 let verb = if *creates { "create" } else { "update" };
                 write!(f, "{verb} {} {}", object.kind, object.name)
             }

@@ -75,6 +75,9 @@ fn compare_lists(desired: &[Value], live: &[Value], path: &str, found: &mut Vec<
                 twin => compare(element, twin, &below, found),
             }
         }
+        if key == "port" {
+            surplus_ports(desired, live, path, found);
+        }
         return;
     }
     if desired.len() != live.len() {
@@ -88,6 +91,16 @@ fn compare_lists(desired: &[Value], live: &[Value], path: &str, found: &mut Vec<
     for (index, (desired, live)) in desired.iter().zip(live).enumerate() {
         compare(desired, Some(live), &format!("{path}[{index}]"), found);
     }
+}
+
+/// A Service's ports are ours alone: one that is not rendered was put there by hand.
+fn surplus_ports(desired: &[Value], live: &[Value], path: &str, found: &mut Vec<Difference>) {
+    let surplus = live.iter().filter(|port| !desired.iter().any(|wanted| wanted["port"] == port["port"]));
+    found.extend(surplus.map(|port| Difference {
+        path: format!("{path}[{}]", port["port"]),
+        from: port.clone(),
+        to: Value::Null,
+    }));
 }
 
 /// The key of a list that Kubernetes treats as a map, or `None` for an ordered list.

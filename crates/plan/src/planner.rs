@@ -284,7 +284,11 @@ fn missing() -> Reason {
 }
 
 fn apply(object: Object, creates: bool, because: Vec<Reason>) -> Step {
-    Step { action: Action::Apply { object, creates }, because }
+    let ports = !creates
+        && object.kind == "Service"
+        && because.iter().any(|reason| reason.0.starts_with("spec.ports"));
+    let whole_lists = if ports { vec!["ports".to_owned()] } else { Vec::new() };
+    Step { action: Action::Apply { object, creates, whole_lists }, because }
 }
 
 fn unseen(object: &Object, why: &str) -> Gate {

@@ -49,7 +49,7 @@ impl PassResult<'_> {
 
     fn creates_stateful_set(&self) -> bool {
         self.plan.steps.iter().any(|step| {
-            matches!(&step.action, Action::Apply { object, creates: true } if object.kind == "StatefulSet")
+            matches!(&step.action, Action::Apply { object, creates: true, .. } if object.kind == "StatefulSet")
         })
     }
 }

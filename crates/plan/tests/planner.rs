@@ -249,6 +249,23 @@ fn drift_is_repaired_and_named() {
 }
 
 #[test]
+fn a_service_port_changed_by_hand_is_replaced_as_a_whole() {
+    // D6: a merge by key kept the foreign port, and the API server refused both.
+    let intent = intent(1);
+    let mut seen = at_rest(&intent);
+    let key = ObjectKey::new("Service", "acid-test");
+    if let Some(Seen::Present(service)) = seen.objects.get_mut(&key) {
+        service.body["spec"]["ports"][0]["port"] = json!(5433);
+    }
+    let plan = plan_cluster(&intent, &seen);
+    let Some(Action::Apply { whole_lists, .. }) = plan.steps.first().map(|step| &step.action) else {
+        panic!("{plan}")
+    };
+    assert_eq!(*whole_lists, ["ports"]);
+    assert!(plan.steps[0].reasons().contains("spec.ports[5433]"), "{plan}");
+}
+
+#[test]
 fn somebody_elses_object_is_refused_not_taken() {
     let intent = intent(1);
     let mut seen = at_rest(&intent);

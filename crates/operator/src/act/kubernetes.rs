@@ -14,9 +14,20 @@ use serde_json::{Value, json};
 use crate::kinds;
 use crate::observe::FINALIZER;
 
-/// Server-side apply; we own what we send.
-pub async fn apply(client: &Client, object: &Object) -> Outcome {
+/// Server-side apply; we own what we send. The named lists of `spec` are set as a whole
+/// before, so that no item of somebody else's survives the merge.
+pub async fn apply(client: &Client, object: &Object, whole_lists: &[String]) -> Outcome {
     let api = kinds::namespaced(client, &object.kind, &object.namespace);
+    if !whole_lists.is_empty() {
+        let lists: serde_json::Map<String, Value> =
+            whole_lists.iter().map(|list| (list.clone(), object.body["spec"][list].clone())).collect();
+        let parameters =
+            PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patch = Patch::Merge(json!({ "spec": lists }));
+        if let Err(error) = api.patch(&object.name, &parameters, &patch).await {
+            return written::<()>(Err(error));
+        }
+    }
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
     written(api.patch(&object.name, &parameters, &Patch::Apply(&object.body)).await)
 }

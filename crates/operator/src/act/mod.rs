@@ -63,7 +63,9 @@ impl Hands {
         match action {
             Action::AddFinalizer => kubernetes::add_finalizer(&self.client, work.intent).await,
             Action::RemoveFinalizer => kubernetes::remove_finalizer(&self.client, work.intent).await,
-            Action::Apply { object, .. } => kubernetes::apply(&self.client, object).await,
+            Action::Apply { object, whole_lists, .. } => {
+                kubernetes::apply(&self.client, object, whole_lists).await
+            }
             Action::CreateOnce(object) => kubernetes::create(&self.client, object, &object.body).await,
             Action::CreateSecret(secret) => {
                 let password = random_text(PASSWORD_LENGTH);
