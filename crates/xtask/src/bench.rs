@@ -57,7 +57,7 @@ const OURS: Side = Side {
                and exists (select from pg_database where datname = 'foo')",
 };
 
-/// When each step of a creation was first seen, since the apply.
+/// When each step of a creation was first seen, since it was handed in.
 #[derive(Debug, Clone, Default)]
 struct Milestones {
     list: Vec<(&'static str, Duration)>,
@@ -109,7 +109,7 @@ struct Scene<'a> {
 impl Scene<'_> {
     fn create(&self, manifest: PathBuf) -> Result<Milestones> {
         let start = Instant::now();
-        shell::output(self.kubectl().args(["apply", "--filename"]).arg(&manifest))?;
+        shell::output(self.kubectl().args(["create", "--filename"]).arg(&manifest))?;
         let mut seen = Milestones::default();
         while !self.look(&mut seen, start)? {
             if start.elapsed() > PATIENCE {
