@@ -24,6 +24,8 @@ fn primary_survives_the_loss_of_its_node() {
         };
         client.psql(&login, "create table written (number int); insert into written values (1)")?;
 
+        caught_up(&client, &cluster)?;
+
         let down = Down::take(&primary.node)?;
         scene.step("the node's network is down");
         wait_until("SQL through the Service reaches the new primary", 180, || {
@@ -43,6 +45,24 @@ fn primary_survives_the_loss_of_its_node() {
         scene.step("the member has rejoined");
         cluster.wait_settled(90)
     });
+}
+
+/// Replication is asynchronous: what the replica has not got is rightly lost with the node.
+fn caught_up(client: &ClientPod, cluster: &Cluster) -> Result<()> {
+    let password = cluster.password("postgres")?;
+    let login = Login {
+        host: cluster.name(),
+        user: "postgres",
+        password: &password,
+        database: "postgres",
+        sslmode: "require",
+    };
+    wait_until("the replica has all of the WAL", 30, || {
+        let sql = "select state, pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)
+            from pg_stat_replication";
+        let seen = client.psql(&login, sql)?;
+        Ok(Look::when(seen == "streaming|0", seen))
+    })
 }
 
 /// The node that may not be lost: it carries the operator, and the client goes there too.
