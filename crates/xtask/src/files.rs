@@ -27,6 +27,18 @@ pub fn link(target: &Path, link: &Path) -> Result<()> {
     std::os::unix::fs::symlink(target, link).with_context(|| format!("cannot create {}", link.display()))
 }
 
+/// A copy of the running program that later builds don't touch. Read through the
+/// kernel's link: a build may already have replaced the file that was started.
+pub fn copy_this_program(to: &Path) -> Result<()> {
+    remove(to)?;
+    if let Some(parent) = to.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::copy("/proc/self/exe", to)
+        .map(|_| ())
+        .with_context(|| format!("cannot copy this program to {}", to.display()))
+}
+
 /// Removes a file or a directory tree; nothing there is fine.
 pub fn remove(path: &Path) -> Result<()> {
     let removed = match path.symlink_metadata() {

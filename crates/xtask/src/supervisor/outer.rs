@@ -15,15 +15,16 @@ use crate::cluster::Cluster;
 use crate::register::{self, Entry, Owner};
 use crate::{files, sweep};
 
-/// Starts the supervisor from a copy of this program, so that later builds don't
-/// touch it, in a session of its own, so that it outlives the terminal.
+/// Starts the supervisor from a copy of this program in a session of its own, so that it outlives the terminal.
 pub fn start(checkout: &Checkout) -> Result<()> {
     let state = checkout.state();
     let program = state.join("parts/supervisor");
-    files::remove(&program)?;
-    fs::copy(std::env::current_exe()?, &program).context("cannot copy the supervisor")?;
+    files::copy_this_program(&program)?;
     fs::create_dir_all(checkout.logs())?;
-    let log = File::options().create(true).append(true).open(checkout.logs().join("supervisor.log"))?;
+    let path = checkout.logs().join("supervisor.log");
+    // The last run's stays readable.
+    fs::rename(&path, path.with_extension("log.1")).ok();
+    let log = File::options().create(true).append(true).open(path)?;
     Command::new("setsid")
         .arg(&program)
         .args(["supervise"])

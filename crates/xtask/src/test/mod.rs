@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use tally::Tally;
 
 use crate::checkout::Checkout;
-use crate::{down, up};
+use crate::{down, files, up};
 
 /// Options of `test`.
 #[derive(Debug, Clone, clap::Args)]
@@ -97,7 +97,9 @@ fn cargo(
     if e2e {
         command.env("KUBECONFIG", checkout.kubeconfig());
         command.env("PATH", path_with(checkout.bin())?);
-        command.env("MATRIARCH_XTASK", std::env::current_exe()?);
+        let program = checkout.state().join("parts/xtask");
+        files::copy_this_program(&program)?;
+        command.env("MATRIARCH_XTASK", program);
     }
     let mut child = command.spawn().context("cannot run cargo")?;
     let output = child.stdout.take().context("cargo has no output")?;
