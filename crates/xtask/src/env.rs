@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use crate::checkout::Checkout;
+use crate::files;
 
 /// Prints them.
 pub fn env() -> Result<()> {
@@ -12,9 +13,17 @@ pub fn env() -> Result<()> {
     if !checkout.kubeconfig().exists() {
         bail!("no local cluster here: run `cargo xtask up` first");
     }
+    link_matriarch(&checkout)?;
     println!("export KUBECONFIG={}", quoted(&checkout.kubeconfig()));
     println!("export PATH={}:\"$PATH\"", quoted(&checkout.bin()));
     Ok(())
+}
+
+/// `matriarch` beside `kubectl`: the one that cargo built into this program's folder, as
+/// `up` does. The link follows later builds.
+fn link_matriarch(checkout: &Checkout) -> Result<()> {
+    let built = std::env::current_exe()?.with_file_name("matriarch");
+    files::link(&built, &checkout.bin().join("matriarch"))
 }
 
 /// Single quotes, for any shell that knows POSIX.
