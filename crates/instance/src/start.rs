@@ -53,7 +53,7 @@ pub fn run() -> Result<()> {
             env.or("HUMAN_ROLE", "zalandos")
         );
     }
-    eprintln!("matriarch-instance: starting Patroni for cluster {} with PostgreSQL {}", env.or("SCOPE", "dummy"), configured.major);
+    eprintln!("matriarch-instance: starting Patroni of cluster {} with PostgreSQL {}", env.or("SCOPE", "dummy"), configured.major);
     if certificates::can_change(&env) {
         Command::new(crate::configuration::SELF).arg("watch-certificates").spawn().context("cannot start the watch over the certificate")?;
     }
