@@ -76,7 +76,10 @@ spec:
         let mut arguments = vec!["exec", Self::NAME, "--", "env", &password, "psql", &conninfo];
         arguments.extend_from_slice(&PLAIN);
         arguments.extend_from_slice(&["-c", sql]);
-        self.kubectl.run(&arguments)
+        // Errors show the command line; the password is nobody's business.
+        let hidden =
+            |error: anyhow::Error| anyhow::anyhow!("{}", format!("{error:#}").replace(login.password, "***"));
+        self.kubectl.run(&arguments).map_err(hidden)
     }
 
     /// A command in the pod.
