@@ -1,10 +1,11 @@
 //! Entry point of the database image: reads the environment that operators of Spilo images emit, refuses what
-//! this image cannot do, writes Patroni's configuration and becomes Patroni.
+//! this image cannot do, writes Patroni's configuration and runs Patroni.
 
 mod base_backup;
 mod certificates;
 mod configuration;
 mod environment;
+mod first_process;
 mod hba;
 mod initdb;
 mod kubernetes;
@@ -17,6 +18,8 @@ mod refusal;
 mod start;
 mod tls;
 mod version;
+
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -55,6 +58,11 @@ enum Command {
     },
     /// Copy the data of the primary (called by Patroni)
     BaseBackup(base_backup::Arguments),
+    /// Become Patroni (started by `run`)
+    Patroni {
+        /// Patroni's configuration
+        configuration: PathBuf,
+    },
     /// Tell Patroni to reload whenever the files of the certificate change (started by `run`)
     WatchCertificates,
 }
@@ -66,6 +74,7 @@ fn main() -> Result<()> {
         Command::PostInit { human_role, connection } => post_init::run(&human_role, &connection),
         Command::RoleChange { human_role, event: _, role, scope: _ } => post_init::after_role_change(&human_role, &role),
         Command::BaseBackup(arguments) => base_backup::run(&arguments),
+        Command::Patroni { configuration } => first_process::become_patroni(&configuration),
         Command::WatchCertificates => certificates::watch(),
     }
 }

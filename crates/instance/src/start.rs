@@ -1,7 +1,6 @@
 //! From the environment to a running Patroni.
 
 use std::fs;
-use std::os::unix::process::CommandExt;
 use std::process::{Command, exit};
 
 use anyhow::{Context, Result};
@@ -9,11 +8,10 @@ use anyhow::{Context, Result};
 use crate::certificates;
 use crate::configuration::{Configured, configuration};
 use crate::environment::Environment;
+use crate::first_process;
 use crate::layout::Layout;
 use crate::machine::Machine;
 use crate::prepare;
-
-const PATRONI: &str = "/opt/patroni/bin/patroni";
 
 /// Where Kubernetes takes a container's last words from.
 const TERMINATION_LOG: &str = "/dev/termination-log";
@@ -33,12 +31,13 @@ const PASSED_ON: [&str; 11] = [
     "TZ",
 ];
 
-/// Prepares everything and becomes Patroni; returns only with an error. What cannot be done is said on standard
-/// error and as the container's termination message, with exit status 1.
+/// Prepares everything, starts Patroni and stays its parent until it ends, with its exit status. What cannot be
+/// done is said on standard error and as the container's termination message, with exit status 1.
 ///
 /// # Errors
 /// Names the step that failed and what to change.
 pub fn run() -> Result<()> {
+    first_process::hold_signals()?;
     let env = Environment::of_this_process();
     let layout = Layout::of(&env);
     let machine = Machine::look(&layout.data);
@@ -57,10 +56,16 @@ pub fn run() -> Result<()> {
     if certificates::can_change(&env) {
         Command::new(crate::configuration::SELF).arg("watch-certificates").spawn().context("cannot start the watch over the certificate")?;
     }
-    // The first process of a container must reap what its children leave; Patroni does when it is that process.
-    let error = Command::new(PATRONI).arg(layout.configuration()).env_clear().envs(passed_on(&env, &layout)).current_dir(&layout.home).exec();
-    last_words(&format!("cannot start {PATRONI}: {error}"));
-    Err(error).with_context(|| format!("cannot start {PATRONI}"))
+    let patroni = Command::new(crate::configuration::SELF)
+        .arg("patroni")
+        .arg(layout.configuration())
+        .env_clear()
+        .envs(passed_on(&env, &layout))
+        .current_dir(&layout.home)
+        .spawn()
+        .context("cannot start Patroni")
+        .inspect_err(|error| last_words(&format!("{error:#}")))?;
+    exit(first_process::watch_over(&patroni)?)
 }
 
 /// Prints the configuration and touches nothing.
