@@ -12,26 +12,45 @@ use matriarch_e2e::{ClientPod, Cluster, Kubectl, Look, Pod, Scene, wait_until};
 use serde_json::{Value, json};
 
 #[test]
-fn changes_of_a_running_cluster_are_carried_out() {
-    Scene::run("scale_and_roll", |scene| {
+fn members_users_databases_parameters_and_drift() {
+    Scene::run("changes", |scene| {
         let kubectl = &scene.kubectl;
         let cluster = Cluster::create(kubectl, "acid-changes", 2, "")?;
         let client = ClientPod::start(kubectl, None)?;
         cluster.wait_ready()?;
         scene.step("ready with two members");
-
         scaled(&cluster, &client, 3)?;
         scene.step("three members");
         users_databases_parameters(&cluster, &client)?;
         scene.step("user, database and parameter are there");
         drift_is_repaired(kubectl, &cluster)?;
         scene.step("drift is repaired");
-        resources_roll(&cluster)?;
-        scene.step("new resources have rolled: replicas, switchover, old primary");
-        bad_image_stops(&cluster)?;
-        scene.step("a bad image stopped at one replica, and its correction heals");
         scaled(&cluster, &client, 1)?;
         scene.step("one member");
+        Ok(())
+    });
+}
+
+#[test]
+fn new_resources_roll_replicas_first_and_the_old_primary_last() {
+    Scene::run("rolling_update", |scene| {
+        let cluster = Cluster::create(&scene.kubectl, "acid-roll", 3, "")?;
+        cluster.wait_ready()?;
+        scene.step("ready with three members");
+        resources_roll(&cluster)?;
+        scene.step("new resources have rolled: replicas, switchover, old primary");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_bad_image_stops_at_one_replica_and_its_correction_heals() {
+    Scene::run("bad_image", |scene| {
+        let cluster = Cluster::create(&scene.kubectl, "acid-image", 3, "")?;
+        cluster.wait_ready()?;
+        scene.step("ready with three members");
+        bad_image_stops(&cluster)?;
+        scene.step("a bad image stopped at one replica, and its correction healed");
         Ok(())
     });
 }
