@@ -3,11 +3,20 @@
 use std::fs;
 use std::path::Path;
 
-const DEFAULT: &str = "http://deb.debian.org/debian";
+use anyhow::{Context, Result};
 
-/// The mirror that this machine itself uses, or Debian's own. Only an entry of Debian's main archive counts:
-/// third-party and security archives do not have the packages.
-pub fn mirror() -> String {
+/// Names the mirror where apt's sources do not.
+const VARIABLE: &str = "MATRIARCH_DEBIAN_MIRROR";
+
+/// The mirror of Debian's main archive that this machine itself uses. Third-party and security archives do not
+/// have the packages.
+///
+/// # Errors
+/// When there is no such entry, with what to set.
+pub fn mirror() -> Result<String> {
+    if let Some(mirror) = std::env::var(VARIABLE).ok().filter(|mirror| !mirror.is_empty()) {
+        return Ok(mirror);
+    }
     let mut files = vec![Path::new("/etc/apt/sources.list").to_path_buf()];
     if let Ok(entries) = fs::read_dir("/etc/apt/sources.list.d") {
         let mut more: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
@@ -18,7 +27,7 @@ pub fn mirror() -> String {
         .iter()
         .filter_map(|path| fs::read_to_string(path).ok())
         .find_map(|text| mirror_of(&text))
-        .unwrap_or_else(|| DEFAULT.to_owned())
+        .with_context(|| format!("apt's sources name no mirror of Debian: set {VARIABLE} to one, such as http://mirror.example/debian"))
 }
 
 fn mirror_of(text: &str) -> Option<String> {
@@ -51,11 +60,11 @@ mod tests {
             ("deb http://mirror.example/debian bookworm main\n", Some("http://mirror.example/debian")),
             ("deb [signed-by=/k] https://m.example/debian/ trixie main\n", Some("https://m.example/debian")),
             (
-                "Types: deb\n# http://old.example/debian\nURIs: http://deb.debian.org/debian\nSuites: bookworm\n",
-                Some("http://deb.debian.org/debian"),
+                "Types: deb\n# http://old.example/debian\nURIs: http://mirror.example/debian\nSuites: bookworm\n",
+                Some("http://mirror.example/debian"),
             ),
-            ("deb https://download.docker.com/linux/debian-like stable\n", None),
-            ("Types: deb\nURIs: http://deb.debian.org/debian-security\n", None),
+            ("deb https://other.example/linux/debian-like stable\n", None),
+            ("Types: deb\nURIs: http://mirror.example/debian-security\n", None),
             ("# deb http://commented.example/debian bookworm main\n", None),
         ] {
             assert_eq!(mirror_of(text).as_deref(), expected, "{text}");

@@ -96,7 +96,7 @@ struct Bases {
 impl Bases {
     /// Makes the missing ones at the same time: each waits for the network most of its time.
     fn make(root: &Path, store: &Store, report: &dyn Fn(&str)) -> Result<Self> {
-        let mirror = debian::mirror();
+        let mirror = debian::mirror()?;
         let recipes = [base::instance(root)?, base::operator(root)?, base::tools(root)?];
         let (sender, lines) = mpsc::channel::<String>();
         let [instance, operator, tools] = std::thread::scope(|scope| {
