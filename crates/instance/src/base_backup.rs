@@ -7,6 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::rest;
+
 /// What Patroni passes.
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -46,12 +48,23 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             .status()
             .context("cannot run pg_basebackup")?;
         if status.success() {
+            wake_leader(&arguments.connstring);
             return Ok(());
         }
         eprintln!("base backup: try {attempt} of {} ended with {status}", arguments.retries);
     }
     empty(&arguments.datadir)?;
     bail!("no base backup could be made from the primary: its log tells why it refused")
+}
+
+/// A leader that was made a moment ago has not seen this member yet and makes its replication slot only at the end
+/// of its loop; until then this member cannot stream. That it cannot be woken costs those seconds and nothing else.
+fn wake_leader(connection: &str) {
+    let port = std::env::var("APIPORT").unwrap_or_else(|_| "8008".to_owned());
+    let woken = rest::host_of(connection).map(|host| rest::wake_leader(host, &port));
+    if let Some(Err(error)) = woken {
+        eprintln!("base backup: the leader was not woken: {error:#}");
+    }
 }
 
 fn empty(directory: &PathBuf) -> Result<()> {

@@ -1,8 +1,7 @@
 //! The certificate's files: written before the start, watched afterwards.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::thread;
@@ -11,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result};
 
 use crate::environment::Environment;
+use crate::rest;
 use crate::layout::Layout;
 use crate::tls::{TlsFiles, self_signed};
 
@@ -69,8 +69,8 @@ pub fn watch() -> Result<()> {
         if now == seen {
             continue;
         }
-        match reload(env.or("APIPORT", "8008")) {
-            Ok(()) => {
+        match rest::request("127.0.0.1", env.or("APIPORT", "8008"), "POST", "/reload", "") {
+            Ok(_) => {
                 eprintln!("certificate changed, PostgreSQL reloads it");
                 seen = now;
             }
@@ -81,16 +81,4 @@ pub fn watch() -> Result<()> {
 
 fn times(paths: &[&Path]) -> Vec<Option<SystemTime>> {
     paths.iter().map(|path| fs::metadata(path).and_then(|meta| meta.modified()).ok()).collect()
-}
-
-/// Patroni's `POST /reload`, by hand: it is the only request this program makes.
-fn reload(port: &str) -> Result<()> {
-    let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).context("cannot reach Patroni")?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    stream.write_all(b"POST /reload HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.take(4096).read_to_string(&mut answer).context("Patroni did not answer")?;
-    let status = answer.split_whitespace().nth(1).unwrap_or_default();
-    anyhow::ensure!(["200", "202"].contains(&status), "Patroni answered {status}");
-    Ok(())
 }

@@ -15,6 +15,7 @@ mod merge;
 mod post_init;
 mod prepare;
 mod refusal;
+mod rest;
 mod start;
 mod tls;
 mod version;

@@ -16,6 +16,9 @@ const STATUS_MANAGER: &str = "matriarch-status";
 /// The API server refuses longer notes (1 kB).
 const LONGEST_NOTE: usize = 1000;
 
+/// Longest action that the API server takes.
+const LONGEST_ACTION: usize = 128;
+
 /// Writes for one object.
 pub struct Report<'a> {
     context: &'a Context,
@@ -191,7 +194,8 @@ pub async fn publish(
         type_,
         reason: reason.to_owned(),
         note: Some(note.chars().take(LONGEST_NOTE).collect()),
-        action: reason.to_owned(),
+        // The recorder counts events of the same action as one, without looking at the note.
+        action: note.chars().take(LONGEST_ACTION).collect(),
         secondary: None,
     };
     if let Err(error) = recorder.publish(&event, regarding).await {

@@ -104,12 +104,12 @@ impl Member {
         matches!(self.role.as_str(), "leader" | "standby_leader")
     }
 
-    /// Whether a replica follows the leader: `streaming` since Patroni 3.0.4, `running`
-    /// before; the leader itself must be `running`.
+    /// Whether the leader runs, or a replica follows it. A replica that only says `running` is up but does not
+    /// stream (Patroni 3.0.4 and later tell the two apart).
     pub fn is_healthy(&self) -> bool {
         match self.state.as_str() {
             "streaming" | "in archive recovery" => !self.is_leader(),
-            "running" => true,
+            "running" => self.is_leader(),
             _ => false,
         }
     }

@@ -145,6 +145,14 @@ fn the_next_replica_waits_until_the_last_one_streams() {
 }
 
 #[test]
+fn a_replica_that_runs_without_streaming_is_not_up() {
+    let intent = intent(2);
+    let mut seen = at_rest(&intent);
+    patroni_mut(&mut seen).members[1].state = "running".into();
+    assert_eq!(gates(&plan_cluster(&intent, &seen)), ["acid-test-1 streams: Patroni says it is \"running\""]);
+}
+
+#[test]
 fn the_old_primary_is_left_by_a_switchover_and_goes_last() {
     let intent = intent(3);
     let mut seen = at_rest(&intent);

@@ -6,6 +6,7 @@ mod kubernetes;
 use kube::Client;
 use matriarch_cluster::Intent;
 use matriarch_plan::{Action, Executor, Observation, Outcome, Plan, Seen, Step};
+use matriarch_postgres::Connection;
 use matriarch_settings::Settings;
 use matriarch_sql::{Statement, expected_verifier};
 use rand::Rng;
@@ -46,10 +47,11 @@ impl Hands {
     /// Takes the plan's steps, and tells what became of each.
     pub async fn act(&self, plan: &Plan, work: &Workpiece<'_>) -> Vec<(Step, Outcome)> {
         let mut executor = Executor::new(plan);
+        let mut session = None;
         while let Some(step) = executor.next_step() {
             let cluster = format!("{}/{}", work.intent.identity.namespace, work.intent.identity.name);
             info!(cluster, because = step.reasons(), "{}", step.action);
-            let outcome = self.take(&step.action, work).await;
+            let outcome = self.take(&step.action, work, &mut session).await;
             if let Outcome::Failed(why) | Outcome::Outdated(why) = &outcome {
                 warn!(cluster, step = %step.action, "{why}");
             }
@@ -58,7 +60,7 @@ impl Hands {
         executor.finish()
     }
 
-    async fn take(&self, action: &Action, work: &Workpiece<'_>) -> Outcome {
+    async fn take(&self, action: &Action, work: &Workpiece<'_>, session: &mut Option<Connection>) -> Outcome {
         let namespace = &work.intent.identity.namespace;
         match action {
             Action::AddFinalizer => kubernetes::add_finalizer(&self.client, work.intent).await,
@@ -88,7 +90,7 @@ impl Hands {
                 Some(address) => outcome(self.patroni.restart(&base_url(address)).await),
                 None => Outcome::Outdated(format!("{name} has no address")),
             },
-            Action::Sql(statement) => run_statement(statement, work).await,
+            Action::Sql(statement) => run_statement(statement, work, session).await,
         }
     }
 
@@ -107,7 +109,12 @@ fn any_member(work: &Workpiece<'_>) -> Option<String> {
     leader.or(addresses.pods.values().next()).map(|address| base_url(address))
 }
 
-async fn run_statement(statement: &Statement, work: &Workpiece<'_>) -> Outcome {
+/// Runs a statement in the pass's session on the primary, which the first statement opens.
+async fn run_statement(
+    statement: &Statement,
+    work: &Workpiece<'_>,
+    session: &mut Option<Connection>,
+) -> Outcome {
     let Seen::Present(primary) = work.seen.primary() else {
         return Outcome::Outdated("the primary is not known any more".to_owned());
     };
@@ -116,9 +123,15 @@ async fn run_statement(statement: &Statement, work: &Workpiece<'_>) -> Outcome {
         let password = work.addresses.passwords.get(secret)?;
         Some(expected_verifier(password, random_text(SALT_LENGTH).as_bytes()))
     });
-    match connect(work.settings, work.intent, work.addresses, &primary).await {
-        Ok(connection) => outcome(connection.execute(statement, verifier.as_deref()).await),
-        Err(why) => Outcome::Failed(why),
+    if session.is_none() {
+        match connect(work.settings, work.intent, work.addresses, &primary).await {
+            Ok(connection) => *session = Some(connection),
+            Err(why) => return Outcome::Failed(why),
+        }
+    }
+    match session {
+        Some(connection) => outcome(connection.execute(statement, verifier.as_deref()).await),
+        None => Outcome::Failed("no session on the primary".to_owned()),
     }
 }
 

@@ -12,6 +12,7 @@ use matriarch_plan::{ObjectKey, Observation, Plan, Seen, plan_cluster};
 use matriarch_settings::Settings;
 use serde_json::{Value, json};
 
+use crate::kinds;
 use crate::observe::Eyes;
 
 /// What to compare with.
@@ -45,7 +46,18 @@ pub struct Options {
 
 /// Prints the plan. Exit code as of `diff`: 0 nothing to do, 2 something, 1 an error.
 pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let manifest = read_manifest(options)?;
+    let mut manifest = read_manifest(options)?;
+    let client = match options.against {
+        Against::Empty => None,
+        Against::Cluster => Some(
+            Client::try_default()
+                .await
+                .context("no cluster to compare with: set KUBECONFIG, or add --against empty")?,
+        ),
+    };
+    if let Some(client) = &client {
+        adopt_identity(client, &mut manifest).await?;
+    }
     let settings = read_settings(options)?;
     let cluster = match Cluster::validate(&manifest, &settings) {
         Ok(cluster) => cluster,
@@ -57,21 +69,31 @@ pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
         }
     };
     let intent = render(&cluster, &settings);
-    let observation = match options.against {
-        Against::Empty => nothing(&intent),
-        Against::Cluster => {
-            let client = Client::try_default()
-                .await
-                .context("no cluster to compare with: set KUBECONFIG, or add --against empty")?;
-            Eyes::new(client, matriarch_patroni::Client::new()?)
-                .observe(&manifest, &intent, &settings)
-                .await
-                .observation
+    let observation = match client {
+        None => nothing(&intent),
+        Some(client) => {
+            let eyes = Eyes::new(client, matriarch_patroni::Client::new()?);
+            eyes.observe(&manifest, &intent, &settings).await.observation
         }
     };
     let plan = plan_cluster(&intent, &observation);
     print(&plan, options.json)?;
     Ok(if plan.steps.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+/// What the API server added to the manifest of this name, if it has one: the file has none of it.
+async fn adopt_identity(client: &Client, manifest: &mut Value) -> anyhow::Result<()> {
+    let text = |key: &str| manifest["metadata"][key].as_str().unwrap_or_default().to_owned();
+    let (namespace, name) = (text("namespace"), text("name"));
+    let live = kinds::namespaced(client, "postgresql", &namespace).get_opt(&name).await;
+    let live = live.with_context(|| format!("postgresql {namespace}/{name} cannot be read"))?;
+    if let Some(live) = live {
+        let live = serde_json::to_value(live.metadata)?;
+        for key in ["uid", "generation", "finalizers"] {
+            manifest["metadata"][key] = live[key].clone();
+        }
+    }
+    Ok(())
 }
 
 fn print(plan: &Plan, as_json: bool) -> anyhow::Result<()> {
