@@ -83,6 +83,19 @@ pub fn is_installed(program: &str) -> bool {
         .any(|dir| dir.join(program).is_file())
 }
 
+/// Takes out of a command's environment what `cargo run` set for this program. A cargo started with it would
+/// think that the environment of build scripts had changed, and compile their crates and all that use them anew.
+pub fn without_cargos_own(command: &mut Command) -> &mut Command {
+    const OWN: [&str; 4] = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_", "CARGO_CRATE_"];
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if OWN.iter().any(|start| text.starts_with(start)) || text == "CARGO_PRIMARY_PACKAGE" {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

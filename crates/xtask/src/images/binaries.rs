@@ -12,7 +12,7 @@ pub fn build(root: &Path, package: &str) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command =
         shell::command(cargo, ["build", "--message-format=json-render-diagnostics", "-p", package]);
-    command.current_dir(root);
+    shell::without_cargos_own(&mut command).current_dir(root);
     let messages = shell::output(&mut command).with_context(|| {
         format!("cannot compile {package} for its image: fix the errors and run this again")
     })?;

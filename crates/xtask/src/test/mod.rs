@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use tally::Tally;
 
 use crate::checkout::Checkout;
-use crate::{down, files, up};
+use crate::{down, files, shell, up};
 
 /// Options of `test`.
 #[derive(Debug, Clone, clap::Args)]
@@ -89,6 +89,7 @@ fn cargo(
     let mut command = Command::new("sh");
     command.args(["-c", "exec \"$@\" 2>&1", "sh", "cargo", "test", "--no-fail-fast"]).args(packages);
     command.arg("--").args(harness);
+    shell::without_cargos_own(&mut command);
     command.current_dir(&checkout.root).stdin(Stdio::null()).stdout(Stdio::piped());
     if arguments.long {
         command.arg("--include-ignored").env("MATRIARCH_LONG", "1");
