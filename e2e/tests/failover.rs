@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use matriarch_e2e::psql::Login;
 use matriarch_e2e::writer::Writer;
-use matriarch_e2e::{ClientPod, Cluster, Look, Pod, Scene, wait_until};
+use matriarch_e2e::{ClientPod, Cluster, Kubectl, Look, Pod, Scene, wait_until};
 
 #[test]
 fn killed_primary_is_replaced_and_rejoins() {
@@ -37,7 +37,7 @@ fn synchronous_mode_loses_no_acknowledged_row() {
         cluster.wait_ready()?;
         let password = cluster.password("zalando")?;
         let login = foo(&cluster, &password);
-        synchronous_replica(&client, &login)?;
+        synchronous_replica(&cluster, kubectl, &client, &login)?;
         scene.step("ready, with a synchronous replica");
 
         let writer = Writer::start(&client, &login)?;
@@ -48,7 +48,7 @@ fn synchronous_mode_loses_no_acknowledged_row() {
         scene.step("the writer goes on after a failover");
 
         cluster.wait_for_replica(&first.name, 120)?;
-        synchronous_replica(&client, &login)?;
+        synchronous_replica(&cluster, kubectl, &client, &login)?;
         // Without notice this time: PostgreSQL has no chance to shut down.
         kubectl.run(&["delete", "pod", &second.name, "--grace-period=0", "--force"])?;
         wait_until("the killed pod is made anew and ready", 180, || {
@@ -97,11 +97,25 @@ fn rejoined(cluster: &Cluster, client: &ClientPod, old: &Pod) -> Result<()> {
     })
 }
 
-fn synchronous_replica(client: &ClientPod, login: &Login<'_>) -> Result<()> {
+/// PostgreSQL and Patroni must both know the synchronous replica: Patroni writes it into its
+/// object only after PostgreSQL confirmed it, and promotes nobody who does not stand there.
+fn synchronous_replica(
+    cluster: &Cluster,
+    kubectl: &Kubectl,
+    client: &ClientPod,
+    login: &Login<'_>,
+) -> Result<()> {
+    let object = format!("configmap/{}-sync", cluster.name());
     wait_until("a replica is synchronous", 90, || {
         let sql = "select application_name || ' ' || sync_state from pg_stat_replication";
         let states = client.psql(login, sql)?;
         let synchronous = states.contains(" sync") || states.contains(" quorum");
         Ok(Look::when(synchronous, states))
+    })?;
+    wait_until("Patroni has recorded the synchronous replica", 60, || {
+        let annotations = "jsonpath={.metadata.annotations.leader} {.metadata.annotations.sync_standby}";
+        let recorded = kubectl.run(&["get", &object, "-o", annotations])?;
+        let names: Vec<&str> = recorded.split_whitespace().collect();
+        Ok(Look::when(names.len() == 2 && names[0] != names[1], recorded))
     })
 }

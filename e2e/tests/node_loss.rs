@@ -76,7 +76,9 @@ fn safe_node() -> Result<String> {
 /// A cluster whose two pods are on two nodes, neither of them the safe one.
 fn cluster_away_from(kubectl: &Kubectl, safe: &str) -> Result<(Cluster, Pod)> {
     let _no_pods_there = Cordon::set(kubectl, safe)?;
-    let cluster = Cluster::create(kubectl, "acid-node-loss", 2, "")?;
+    // The shortest times that Patroni takes: the test waits for the lock to run out.
+    let times = "  patroni:\n    ttl: 20\n    loop_wait: 5\n    retry_timeout: 5";
+    let cluster = Cluster::create(kubectl, "acid-node-loss", 2, times)?;
     cluster.wait_ready()?;
     let primary = cluster.primary()?;
     let together = cluster.pods()?.iter().all(|pod| pod.node == primary.node);

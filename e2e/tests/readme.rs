@@ -22,9 +22,18 @@ const ELSEWHERE: [(&str, &str); 8] = [
 ];
 
 #[test]
-fn every_console_line_is_typed() {
-    Scene::run("readme", |scene| {
-        for page in pages()? {
+fn every_console_line_of_the_readme_is_typed() {
+    type_pages("readme", |page| page.ends_with("README.md"));
+}
+
+#[test]
+fn every_console_line_of_the_docs_is_typed() {
+    type_pages("docs", |page| !page.ends_with("README.md"));
+}
+
+fn type_pages(name: &'static str, wanted: fn(&Path) -> bool) {
+    Scene::run(name, |scene| {
+        for page in pages()?.into_iter().filter(|page| wanted(page)) {
             let commands = commands(&fs::read_to_string(&page)?);
             let name = page.strip_prefix(root()).unwrap_or(&page).display().to_string();
             type_all(scene, &commands).with_context(|| format!("the console lines of {name}"))?;
