@@ -192,7 +192,7 @@ fn bad_image_stops(cluster: &Cluster) -> Result<()> {
         Ok(Look::when(says, format!("{degraded:?}; {:?}", cluster.pods()?)))
     })?;
     // It has said that it is stuck; a while later nothing more may have happened.
-    std::thread::sleep(Duration::from_secs(8));
+    std::thread::sleep(Duration::from_secs(5));
     let pods = cluster.pods()?;
     let down = changed(&pods);
     ensure!(down.len() == 1, "it did not stop at one pod: {down:?}");
