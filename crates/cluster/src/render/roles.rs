@@ -19,7 +19,10 @@ pub(super) fn render(context: &Context<'_>) -> (Vec<CredentialSecret>, Vec<Role>
     let mut roles = Vec::new();
     for name in system {
         secrets.push(secret(context, name));
-        roles.push(role(context, name, RoleFlags::default(), Vec::new()));
+        // Patroni makes both when a cluster begins. One that was stopped in that moment never has them made
+        // again, and without REPLICATION no replica can start.
+        let flags = RoleFlags { replication: *name == settings.replication_username, ..RoleFlags::default() };
+        roles.push(role(context, name, flags, Vec::new()));
     }
     for (name, flags) in &context.cluster.users {
         let owns = context.cluster.spec.databases.iter().flatten().any(|(_, owner)| owner == name);
