@@ -1,5 +1,5 @@
 //! What is rendered from the manifests in `testdata`, beside what was rendered when somebody last
-//! looked. `MATRIARCH_UPDATE_GOLDEN=1` writes the files anew; look at the difference then.
+//! looked. `UPDATE_GOLDEN=1` writes the files anew; look at the difference then.
 
 // Tests may read files and stop at the first surprise.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
@@ -44,7 +44,7 @@ fn check(manifest: &str, name: &str) {
     let cluster = Cluster::validate(&read(&testdata().join(manifest)), &settings).unwrap();
     let files = files(&render(&cluster, &settings));
     let folder = testdata().join("golden").join(name);
-    if std::env::var_os("MATRIARCH_UPDATE_GOLDEN").is_some() {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         for (file, body) in &files {
@@ -52,7 +52,7 @@ fn check(manifest: &str, name: &str) {
         }
     }
     let on_disk: BTreeSet<String> = fs::read_dir(&folder)
-        .unwrap_or_else(|e| panic!("{}: {e}; run with MATRIARCH_UPDATE_GOLDEN=1", folder.display()))
+        .unwrap_or_else(|e| panic!("{}: {e}; run with UPDATE_GOLDEN=1", folder.display()))
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     assert_eq!(files.keys().cloned().collect::<BTreeSet<_>>(), on_disk);

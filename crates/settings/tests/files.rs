@@ -1,5 +1,5 @@
 //! Files of the repository that must agree with the table of options.
-//! `MATRIARCH_UPDATE_GOLDEN=1` writes the documentation anew.
+//! `UPDATE_GOLDEN=1` writes the documentation anew.
 
 // Tests may read files and stop at the first surprise.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
@@ -12,12 +12,12 @@ use serde_json::Value;
 #[test]
 fn the_documentation_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/settings.md");
-    if std::env::var_os("MATRIARCH_UPDATE_GOLDEN").is_some() {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, reference()).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap();
-    assert!(found == reference(), "{} is out of date: run with MATRIARCH_UPDATE_GOLDEN=1", path.display());
+    assert!(found == reference(), "{} is out of date: run with UPDATE_GOLDEN=1", path.display());
 }
 
 #[test]
