@@ -13,8 +13,9 @@ pub use crd::{API_GROUP, API_VERSION, KIND, crd_postgresql, crds};
 pub use decode::{Decoded, decode};
 pub use problem::Problem;
 pub use spec::{
-    AdditionalVolume, CloneSource, Fragment, Patroni, PostgresParameters, Postgresql, PostgresqlSpec,
-    ResourceValues, Resources, Sidecar, StandbySource, Tls, Volume,
+    AdditionalVolume, CloneSource, ConnectionPooler, Fragment, Patroni, PostgresParameters, Postgresql,
+    PostgresqlSpec, PreparedDatabase, PreparedSchema, ResourceValues, Resources, Sidecar, StandbySource,
+    Stream, StreamTable, Tls, Volume,
 };
 pub use status::{Condition, PostgresqlStatus};
 pub use team::{PostgresTeam, PostgresTeamSpec};

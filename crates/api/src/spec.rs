@@ -207,6 +207,57 @@ pub struct PostgresqlSpec {
     /// Fixed node port of the replicas; 0 lets Kubernetes choose.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replica_node_port: Option<i32>,
+    /// Type LoadBalancer for the service of the pooler of the primary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enable_master_pooler_load_balancer: Option<bool>,
+    /// Type LoadBalancer for the service of the pooler of the replicas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enable_replica_pooler_load_balancer: Option<bool>,
+    /// Type NodePort for the service of the pooler of the primary; wins over the load balancer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enable_master_pooler_node_port: Option<bool>,
+    /// Type NodePort for the service of the pooler of the replicas; wins over the load balancer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enable_replica_pooler_node_port: Option<bool>,
+    /// Fixed node port of the pooler of the primary; 0 lets Kubernetes choose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub master_pooler_node_port: Option<i32>,
+    /// Fixed node port of the pooler of the replicas; 0 lets Kubernetes choose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replica_pooler_node_port: Option<i32>,
+    /// A pooler in front of the primary; absent means: if `connectionPooler` is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enable_connection_pooler: Option<bool>,
+    /// A pooler in front of the replicas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enable_replica_connection_pooler: Option<bool>,
+    /// Options of both poolers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection_pooler: Option<ConnectionPooler>,
+    /// Database name → schemas, roles and extensions; `{}` means one database named like the cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prepared_databases: Option<BTreeMap<String, PreparedDatabase>>,
+    /// Change streams that are published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub streams: Option<Vec<Stream>>,
+    /// A CronJob that dumps the databases.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enable_logical_backup: Option<bool>,
+    /// Schedule of that CronJob; absent means the operator's `logical_backup_schedule`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logical_backup_schedule: Option<String>,
+    /// How long dumps are kept in S3, such as `3 months`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logical_backup_retention: Option<String>,
+    /// Users whose passwords rotate with a new role each time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users_with_secret_rotation: Option<Vec<String>>,
+    /// Users whose passwords rotate while the role stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users_with_in_place_secret_rotation: Option<Vec<String>>,
+    /// Users whose passwords never rotate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users_ignoring_secret_rotation: Option<Vec<String>>,
 }
 
 /// Version and parameters of PostgreSQL.
@@ -242,6 +293,15 @@ pub struct Volume {
     /// `subPath` is an expression over the container's environment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_sub_path_expr: Option<bool>,
+    /// Operations per second of an EBS volume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iops: Option<i32>,
+    /// Throughput of an EBS volume in MB/s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub throughput: Option<i32>,
+    /// Type of an EBS volume.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub type_: Option<String>,
 }
 
 /// Options of Patroni, spelled as Patroni spells them.
@@ -431,4 +491,113 @@ pub struct StandbySource {
     /// Replication slot on the source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standby_primary_slot_name: Option<String>,
+}
+
+/// Options of the poolers (01 §2.6).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+pub struct ConnectionPooler {
+    /// Pods of each pooler.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number_of_instances: Option<i32>,
+    /// Schema of the lookup function.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// Role of the pooler.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// `session` or `transaction`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// Image of the pooler.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub docker_image: Option<String>,
+    /// Connections to PostgreSQL, all pods of a pooler together.
+    #[serde(rename = "maxDBConnections", skip_serializing_if = "Option::is_none")]
+    pub max_db_connections: Option<i32>,
+    /// Resources of the pooler's container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+}
+
+/// Schemas, roles and extensions of a database (01 §3.5).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+pub struct PreparedDatabase {
+    /// Make login roles of the database too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_users: Option<bool>,
+    /// Extension → schema.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extensions: Option<BTreeMap<String, String>>,
+    /// Schemas; absent or empty means one schema `data`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schemas: Option<BTreeMap<String, PreparedSchema>>,
+    /// Namespace of the login roles' Secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_namespace: Option<String>,
+}
+
+/// A schema of a prepared database.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+pub struct PreparedSchema {
+    /// Make owner, reader and writer roles of the schema; absent means true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_roles: Option<bool>,
+    /// Make login roles of the schema too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_users: Option<bool>,
+}
+
+/// A change stream (01 §2.16).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+pub struct Stream {
+    /// Application that reads the stream.
+    pub application_id: String,
+    /// Database that is published.
+    pub database: String,
+    /// Table (`schema.table`, or `table` of schema `public`) → how it is published.
+    pub tables: BTreeMap<String, StreamTable>,
+    /// Table → filter expression.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<BTreeMap<String, String>>,
+    /// Events sent at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_size: Option<u32>,
+    /// CPUs of the reader.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<String>,
+    /// Memory of the reader.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
+    /// Send events that fail to a dead letter queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enable_recovery: Option<bool>,
+}
+
+/// A table of a change stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+pub struct StreamTable {
+    /// Type of the events.
+    pub event_type: String,
+    /// Column with the id of a row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_column: Option<String>,
+    /// Column with the payload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload_column: Option<String>,
+    /// Type of the events in the dead letter queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery_event_type: Option<String>,
+    /// Pass over events that fail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ignore_recovery: Option<bool>,
 }

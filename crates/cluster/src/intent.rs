@@ -6,6 +6,8 @@ use matriarch_api::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::level::Level;
+
 /// Which cluster it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Identity {
@@ -45,6 +47,63 @@ pub struct CredentialSecret {
     pub username: String,
     /// The role that the password belongs to.
     pub role: String,
+    /// Where the password comes from when the Secret is made.
+    pub password: PasswordSource,
+}
+
+/// Where a new Secret's password comes from. Passwords themselves are never in an intent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PasswordSource {
+    /// Made when the Secret is written.
+    #[default]
+    Generate,
+    /// Copied from a key of another Secret, and followed when that changes.
+    Copy(SecretKey),
+}
+
+/// A key of a Secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SecretKey {
+    /// Namespace of the Secret.
+    pub namespace: String,
+    /// Name of the Secret.
+    pub name: String,
+    /// Key of its `data`.
+    pub key: String,
+}
+
+/// A pooler of one role: three objects that stand and fall together (03 §12).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pooler {
+    /// The Deployment.
+    pub deployment: Object,
+    /// Its Service.
+    pub service: Object,
+    /// The Secret with `userlist.txt`, without that content.
+    pub user_list: Object,
+    /// Whose lines stand in `userlist.txt`, in this order: user and its password's place.
+    pub users: Vec<(String, SecretKey)>,
+}
+
+/// An object that should not exist any more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unwanted {
+    /// Kind: `Deployment`.
+    pub kind: String,
+    /// Name, in the cluster's namespace.
+    pub name: String,
+    /// Why: names the field.
+    pub because: String,
+}
+
+/// Something that the manifest or a setting points to and that could not be had. What depends on
+/// it stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unresolved {
+    /// The option or field that points to it.
+    pub field: String,
+    /// What it points to, and why it could not be had.
+    pub why: String,
 }
 
 /// Everything that should exist for one cluster.
@@ -62,8 +121,22 @@ pub struct Intent {
     pub services: Vec<Object>,
     /// Budget of the primary, then of critical operations.
     pub disruption_budgets: Vec<Object>,
-    /// The StatefulSet.
+    /// The StatefulSet at [`Level::NEWEST`].
     pub stateful_set: Object,
+    /// The StatefulSet at each older level, from 0.
+    pub older_stateful_sets: Vec<Object>,
+    /// Endpoints that the operator makes for Patroni to fill; not with ConfigMaps.
+    pub endpoints: Vec<Object>,
+    /// Poolers: of the primary, then of the replicas.
+    pub poolers: Vec<Pooler>,
+    /// The CronJob of logical backups.
+    pub logical_backup: Option<Object>,
+    /// FabricEventStreams.
+    pub streams: Vec<Object>,
+    /// What was switched off and should go.
+    pub unwanted: Vec<Unwanted>,
+    /// References that could not be had: the StatefulSet is not touched until they can.
+    pub unresolved: Vec<Unresolved>,
     /// Roles in the database.
     pub roles: Vec<matriarch_sql::Role>,
     /// Databases.
@@ -81,22 +154,26 @@ pub struct Intent {
 }
 
 impl Intent {
+    /// The StatefulSet as `level` renders it.
+    pub fn stateful_set_at(&self, level: Level) -> &Object {
+        self.older_stateful_sets.get(level.index()).unwrap_or(&self.stateful_set)
+    }
+
     /// The Kubernetes objects in the order in which they are applied.
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
         [&self.pod_service_account, &self.pod_role_binding]
             .into_iter()
             .chain(self.secrets.iter().map(|secret| &secret.object))
+            .chain(&self.endpoints)
             .chain(&self.services)
             .chain(&self.disruption_budgets)
             .chain([&self.stateful_set])
+            .chain(&self.logical_backup)
+            .chain(
+                self.poolers
+                    .iter()
+                    .flat_map(|pooler| [&pooler.user_list, &pooler.service, &pooler.deployment]),
+            )
+            .chain(&self.streams)
     }
-}
-
-/// What settings point to, as it was read. `None` means that the setting points to nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct References {
-    /// Keys of the Secret `pod_environment_secret`.
-    pub environment_secret_keys: Option<Vec<String>>,
-    /// Data of the ConfigMap `pod_environment_configmap`.
-    pub environment_config_map: Option<BTreeMap<String, String>>,
 }

@@ -2,13 +2,19 @@
 //! rendering of every object, the [`Intent`]. Pure: nothing here reads or writes anything.
 
 mod intent;
+mod level;
 pub mod names;
 pub mod quantity;
+mod references;
 mod render;
 mod users;
 mod validate;
 
-pub use intent::{CredentialSecret, Identity, Intent, Object, References};
+pub use intent::{
+    CredentialSecret, Identity, Intent, Object, PasswordSource, Pooler, SecretKey, Unresolved, Unwanted,
+};
+pub use level::{LEVEL_ANNOTATION, Level};
 pub use matriarch_api::Problem;
+pub use references::{Facts, Human, InfrastructureRole, Reference, References};
 pub use render::{render, render_with};
 pub use validate::{Cluster, status_word_for_problems};

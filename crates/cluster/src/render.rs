@@ -6,7 +6,9 @@
 use matriarch_settings::Settings;
 use serde_json::{Value, json};
 
-use crate::intent::{Intent, Object, References};
+use crate::intent::{Intent, Object};
+use crate::level::Level;
+use crate::references::{Facts, References};
 use crate::validate::Cluster;
 
 mod account;
@@ -29,15 +31,18 @@ mod tests;
 
 pub(crate) use account::definition;
 
-/// Renders everything that should exist for `cluster`, without references.
+/// Renders everything that should exist for `cluster`, without references and facts.
 pub fn render(cluster: &Cluster, settings: &Settings) -> Intent {
-    render_with(cluster, settings, &References::default())
+    render_with(cluster, settings, &References::default(), &Facts::default())
 }
 
-/// Renders everything that should exist for `cluster`.
-pub fn render_with(cluster: &Cluster, settings: &Settings, references: &References) -> Intent {
-    let context = Context { cluster, settings, references };
+/// Renders everything that should exist for `cluster`. The StatefulSet is rendered at every level;
+/// the planner takes the one in force.
+pub fn render_with(cluster: &Cluster, settings: &Settings, references: &References, facts: &Facts) -> Intent {
+    let at = |level| Context { cluster, settings, references, facts, level };
+    let context = at(Level::NEWEST);
     let (stateful_set, notices) = stateful_set::render(&context);
+    let older = Level::all().filter(|level| *level < Level::NEWEST);
     let (secrets, roles) = roles::render(&context);
     Intent {
         identity: cluster.identity.clone(),
@@ -47,12 +52,15 @@ pub fn render_with(cluster: &Cluster, settings: &Settings, references: &Referenc
         services: services::render(&context),
         disruption_budgets: budgets::render(&context),
         stateful_set,
+        older_stateful_sets: older.map(|level| stateful_set::render(&at(level)).0).collect(),
         roles,
         databases: roles::databases(&context),
         patroni: patroni::dynamic(&context),
         instances: cluster.instances(settings),
         selector: context.selector(),
         notices: [cluster.notices.clone(), notices].concat(),
+        // Poolers, backups, streams and Endpoints are not rendered yet.
+        ..Intent::default()
     }
 }
 
@@ -61,6 +69,10 @@ pub(crate) struct Context<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) settings: &'a Settings,
     pub(crate) references: &'a References,
+    #[allow(dead_code)] // version and rotation will use them
+    pub(crate) facts: &'a Facts,
+    #[allow(dead_code)] // repairs of the template will ask for it
+    pub(crate) level: Level,
 }
 
 impl Context<'_> {

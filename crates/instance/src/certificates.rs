@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result};
 
 use crate::environment::Environment;
-use crate::rest;
 use crate::layout::Layout;
+use crate::rest;
 use crate::tls::{TlsFiles, self_signed};
 
 /// Kubelets bring a changed Secret into the pod after about a minute; looking more often gains nothing.
@@ -29,7 +29,8 @@ pub fn write(env: &Environment, layout: &Layout, hostname: &str) -> Result<()> {
         write_file(&file.path, &file.content, file.mode)?;
     }
     if contents.is_empty() && !files.key.exists() {
-        let (certificate, key) = self_signed(vec![hostname.to_owned()]).context("cannot make a self-signed certificate")?;
+        let (certificate, key) =
+            self_signed(vec![hostname.to_owned()]).context("cannot make a self-signed certificate")?;
         write_file(&files.certificate, &certificate, 0o644)?;
         write_file(&files.key, &key, 0o600)?;
     }
@@ -57,11 +58,12 @@ pub fn can_change(env: &Environment) -> bool {
 pub fn watch() -> Result<()> {
     let env = Environment::of_this_process();
     let files = TlsFiles::of(&env, &Layout::of(&env));
-    let watched: Vec<&Path> = [Some(&files.certificate), Some(&files.key), files.authority.as_ref(), files.revocations.as_ref()]
-        .into_iter()
-        .flatten()
-        .map(std::path::PathBuf::as_path)
-        .collect();
+    let watched: Vec<&Path> =
+        [Some(&files.certificate), Some(&files.key), files.authority.as_ref(), files.revocations.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(std::path::PathBuf::as_path)
+            .collect();
     let mut seen = times(&watched);
     loop {
         thread::sleep(PERIOD);
@@ -74,7 +76,9 @@ pub fn watch() -> Result<()> {
                 eprintln!("certificate changed, PostgreSQL reloads it");
                 seen = now;
             }
-            Err(error) => eprintln!("certificate changed, and the reload did not work: {error:#}; next try in {PERIOD:?}"),
+            Err(error) => eprintln!(
+                "certificate changed, and the reload did not work: {error:#}; next try in {PERIOD:?}"
+            ),
         }
     }
 }

@@ -57,7 +57,8 @@ pub fn configuration(env: &Environment, machine: &Machine) -> Result<Configured,
 
     let layout = Layout::of(env);
     let mut patroni = merged(generated(env, machine, &layout, major), &user);
-    patroni["bootstrap"]["initdb"] = json!(initdb::options(env, user.pointer("/bootstrap/initdb").and_then(Value::as_array)));
+    patroni["bootstrap"]["initdb"] =
+        json!(initdb::options(env, user.pointer("/bootstrap/initdb").and_then(Value::as_array)));
     patroni["postgresql"]["bin_dir"] = json!(bin_dir(major));
     let mut notes = keep_what_is_there(&mut patroni, machine, major);
     // The default list names what only published images have; its own gaps are no news.
@@ -69,7 +70,11 @@ pub fn configuration(env: &Environment, machine: &Machine) -> Result<Configured,
 
 /// The user's part, from `SPILO_CONFIGURATION` or `PATRONI_CONFIGURATION`: YAML, of which JSON is a part.
 fn user_configuration(env: &Environment) -> Result<Value, Refusal> {
-    let name = if env.get("SPILO_CONFIGURATION").is_some() { "SPILO_CONFIGURATION" } else { "PATRONI_CONFIGURATION" };
+    let name = if env.get("SPILO_CONFIGURATION").is_some() {
+        "SPILO_CONFIGURATION"
+    } else {
+        "PATRONI_CONFIGURATION"
+    };
     let Some(text) = env.get(name) else { return Ok(Value::Null) };
     let refuse = |asked: String| Refusal {
         asked_by: name.to_owned(),
@@ -206,7 +211,9 @@ fn keep_what_is_there(patroni: &mut Value, machine: &Machine, major: u32) -> Vec
     let mut notes = Vec::new();
     for section in PARAMETERS {
         let Some(parameters) = patroni.pointer_mut(section).and_then(Value::as_object_mut) else { continue };
-        let Some(text) = parameters.get("shared_preload_libraries").and_then(Value::as_str).map(str::to_owned) else {
+        let Some(text) =
+            parameters.get("shared_preload_libraries").and_then(Value::as_str).map(str::to_owned)
+        else {
             continue;
         };
         let (kept, absent): (Vec<&str>, Vec<&str>) = text
@@ -215,7 +222,8 @@ fn keep_what_is_there(patroni: &mut Value, machine: &Machine, major: u32) -> Vec
             .filter(|library| !library.is_empty())
             .partition(|library| library.contains('/') || present(library));
         if !absent.is_empty() {
-            notes.push(format!("shared_preload_libraries: left out {}, not in this image", absent.join(", ")));
+            notes
+                .push(format!("shared_preload_libraries: left out {}, not in this image", absent.join(", ")));
         }
         let kept = kept.join(",");
         drop_settings_of(&absent, parameters);

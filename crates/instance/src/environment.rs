@@ -33,14 +33,16 @@ impl Environment {
     /// Whether `name` asks for something to be switched on: set, and not one of the words for "no".
     #[must_use]
     pub fn on(&self, name: &str) -> bool {
-        self.get(name).is_some_and(|value| {
-            !["false", "0", "off", "no"].contains(&value.to_ascii_lowercase().as_str())
-        })
+        self.get(name)
+            .is_some_and(|value| !["false", "0", "off", "no"].contains(&value.to_ascii_lowercase().as_str()))
     }
 
     /// All variables with a value, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0
+            .iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 

@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn people_go_to_pam_before_the_password_rules() {
-        let rules = words(&[("PAM_OAUTH2", "https://x"), ("HUMAN_ROLE", "people"), ("PGUSER_STANDBY", "repl")]);
+        let rules =
+            words(&[("PAM_OAUTH2", "https://x"), ("HUMAN_ROLE", "people"), ("PGUSER_STANDBY", "repl")]);
         assert_eq!(rules[1], "hostssl all +people 127.0.0.1/32 pam");
         assert_eq!(rules[3], "hostssl all +people ::1/128 pam");
         assert_eq!(rules[6], "hostssl replication repl all md5");

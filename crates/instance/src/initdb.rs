@@ -48,7 +48,8 @@ fn normalised(option: &Value) -> Option<Value> {
     if !FLAGS.contains(&key.as_str()) {
         return Some(option.clone());
     }
-    let off = *value == json!(false) || value.as_str().is_some_and(|text| ["false", "off", "no"].contains(&text));
+    let off =
+        *value == json!(false) || value.as_str().is_some_and(|text| ["false", "off", "no"].contains(&text));
     // Switching the checksums off has an option of its own; any other flag that is off is just not there.
     match (key.as_str(), off) {
         ("data-checksums", true) => Some(json!("no-data-checksums")),

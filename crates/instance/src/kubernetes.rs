@@ -6,13 +6,20 @@ use crate::environment::Environment;
 use crate::refusal::Refusal;
 
 /// Names that have a meaning of their own here, and those that the kubelet sets for the API server's Service.
-const NOT_PASSED_ON: [&str; 5] =
-    ["KUBERNETES_USE_CONFIGMAPS", "KUBERNETES_BYPASS_API_SERVICE", "KUBERNETES_SERVICE_", "KUBERNETES_PORT", "KUBERNETES_LABELS"];
+const NOT_PASSED_ON: [&str; 5] = [
+    "KUBERNETES_USE_CONFIGMAPS",
+    "KUBERNETES_BYPASS_API_SERVICE",
+    "KUBERNETES_SERVICE_",
+    "KUBERNETES_PORT",
+    "KUBERNETES_LABELS",
+];
 
 /// What is missing for Kubernetes to keep Patroni's state; this image knows no other place.
 #[must_use]
 pub fn refusal(env: &Environment) -> Option<Refusal> {
-    let missing = ["DCS_ENABLE_KUBERNETES_API", "KUBERNETES_SERVICE_HOST"].into_iter().find(|name| env.get(name).is_none())?;
+    let missing = ["DCS_ENABLE_KUBERNETES_API", "KUBERNETES_SERVICE_HOST"]
+        .into_iter()
+        .find(|name| env.get(name).is_none())?;
     Some(Refusal {
         asked_by: missing.to_owned(),
         asked: "is not set, so Patroni has no place for its state".to_owned(),

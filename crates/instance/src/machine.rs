@@ -34,7 +34,9 @@ impl Machine {
             hostname: hostname(),
             majors: majors(Path::new(POSTGRESQL_ROOT)),
             memory_mib: memory_mib(),
-            data_major: fs::read_to_string(data_dir.join("PG_VERSION")).ok().and_then(|text| text.trim().parse().ok()),
+            data_major: fs::read_to_string(data_dir.join("PG_VERSION"))
+                .ok()
+                .and_then(|text| text.trim().parse().ok()),
         }
     }
 }
@@ -52,7 +54,9 @@ fn majors(root: &Path) -> BTreeMap<u32, BTreeSet<String>> {
     entries
         .flatten()
         .filter(|entry| entry.path().join("bin/postgres").is_file())
-        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, libraries(&entry.path().join("lib")))))
+        .filter_map(|entry| {
+            Some((entry.file_name().to_str()?.parse().ok()?, libraries(&entry.path().join("lib"))))
+        })
         .collect()
 }
 

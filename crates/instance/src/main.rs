@@ -73,7 +73,9 @@ fn main() -> Result<()> {
         Command::Run => start::run(),
         Command::Configure => start::print(),
         Command::PostInit { human_role, connection } => post_init::run(&human_role, &connection),
-        Command::RoleChange { human_role, event: _, role, scope: _ } => post_init::after_role_change(&human_role, &role),
+        Command::RoleChange { human_role, event: _, role, scope: _ } => {
+            post_init::after_role_change(&human_role, &role)
+        }
         Command::BaseBackup(arguments) => base_backup::run(&arguments),
         Command::Patroni { configuration } => first_process::become_patroni(&configuration),
         Command::WatchCertificates => certificates::watch(),

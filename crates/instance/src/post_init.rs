@@ -42,10 +42,14 @@ pub fn after_role_change(human_role: &str, role: &str) -> Result<()> {
     }
     let env = Environment::of_this_process();
     let sockets = Layout::of(&env).sockets();
-    let configuration = std::fs::read_to_string(Layout::of(&env).configuration()).context("cannot read Patroni's configuration")?;
-    let configuration: serde_json::Value = serde_json::from_str(&configuration).context("Patroni's configuration is not ours")?;
-    let user = configuration.pointer("/postgresql/authentication/superuser/username").and_then(|name| name.as_str());
-    let port = configuration.pointer("/postgresql/listen").and_then(|listen| listen.as_str()?.rsplit(':').next());
+    let configuration = std::fs::read_to_string(Layout::of(&env).configuration())
+        .context("cannot read Patroni's configuration")?;
+    let configuration: serde_json::Value =
+        serde_json::from_str(&configuration).context("Patroni's configuration is not ours")?;
+    let user =
+        configuration.pointer("/postgresql/authentication/superuser/username").and_then(|name| name.as_str());
+    let port =
+        configuration.pointer("/postgresql/listen").and_then(|listen| listen.as_str()?.rsplit(':').next());
     let connection = format!(
         "dbname=postgres user={} host={} port={}",
         quoted(user.unwrap_or("postgres")),
@@ -54,12 +58,17 @@ pub fn after_role_change(human_role: &str, role: &str) -> Result<()> {
     );
     let session = Session { connection: &connection, human_role };
     for _ in 0..PROMOTION_SECONDS {
-        if session.query("postgres", "SELECT pg_catalog.pg_is_in_recovery()").is_ok_and(|answer| answer.trim() == "f") {
+        if session
+            .query("postgres", "SELECT pg_catalog.pg_is_in_recovery()")
+            .is_ok_and(|answer| answer.trim() == "f")
+        {
             return run(human_role, &connection);
         }
         thread::sleep(Duration::from_secs(1));
     }
-    bail!("post-init: the member did not come out of recovery within {PROMOTION_SECONDS} seconds of its promotion")
+    bail!(
+        "post-init: the member did not come out of recovery within {PROMOTION_SECONDS} seconds of its promotion"
+    )
 }
 
 struct Session<'a> {
@@ -108,7 +117,8 @@ impl Session<'_> {
     }
 
     fn databases(&self) -> Result<Vec<String>> {
-        let names = self.query("postgres", "SELECT datname FROM pg_catalog.pg_database WHERE datallowconn ORDER BY 1")?;
+        let names = self
+            .query("postgres", "SELECT datname FROM pg_catalog.pg_database WHERE datallowconn ORDER BY 1")?;
         Ok(names.lines().map(str::to_owned).collect())
     }
 }

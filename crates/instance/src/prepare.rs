@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use nix::unistd::{Gid, Uid, User, chown, geteuid, getegid, initgroups, setgid, setuid};
+use nix::unistd::{Gid, Uid, User, chown, getegid, geteuid, initgroups, setgid, setuid};
 
 use crate::layout::Layout;
 
@@ -23,7 +23,8 @@ pub fn become_postgres(layout: &Layout) -> Result<()> {
         return name_this_user(layout);
     }
     let user = User::from_name("postgres").ok().flatten();
-    let (uid, gid) = user.map_or((Uid::from_raw(POSTGRES.0), Gid::from_raw(POSTGRES.1)), |user| (user.uid, user.gid));
+    let (uid, gid) =
+        user.map_or((Uid::from_raw(POSTGRES.0), Gid::from_raw(POSTGRES.1)), |user| (user.uid, user.gid));
     create(&layout.root)?;
     // Going through a large volume takes minutes, so it happens only when its top belongs to somebody else.
     if fs::metadata(&layout.root)?.uid() != uid.as_raw() {
@@ -41,18 +42,30 @@ pub fn become_postgres(layout: &Layout) -> Result<()> {
 /// Names the folder, and the setting of the pod that makes the volume writable.
 pub fn folders(layout: &Layout) -> Result<()> {
     let temporary = layout.root.parent().unwrap_or(&layout.root).join("tmp");
-    for path in [&layout.root, &layout.data, &layout.log, &layout.sockets(), &layout.certificates(), &layout.run.join("tmp")] {
+    for path in [
+        &layout.root,
+        &layout.data,
+        &layout.log,
+        &layout.sockets(),
+        &layout.certificates(),
+        &layout.run.join("tmp"),
+    ] {
         create(path)?;
     }
     // Only a convenience for people; the mount itself may belong to root.
     fs::create_dir_all(temporary).ok();
     if fs::metadata(&layout.data)?.permissions().mode() & 0o077 != 0 {
-        fs::set_permissions(&layout.data, fs::Permissions::from_mode(0o700)).context("cannot make the data directory private")?;
+        fs::set_permissions(&layout.data, fs::Permissions::from_mode(0o700))
+            .context("cannot make the data directory private")?;
     }
     // The tables over PostgreSQL's logs read these files from the first minute on.
     for day in 0..=7 {
         let path = layout.log.join(format!("postgresql-{day}.csv"));
-        fs::OpenOptions::new().create(true).append(true).open(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .with_context(|| format!("cannot create {}", path.display()))?;
     }
     Ok(())
 }
@@ -74,7 +87,8 @@ fn own(path: &Path, uid: Uid, gid: Gid) -> Result<()> {
     if meta.file_type().is_symlink() {
         return Ok(());
     }
-    chown(path, Some(uid), Some(gid)).with_context(|| format!("cannot give {} to postgres", path.display()))?;
+    chown(path, Some(uid), Some(gid))
+        .with_context(|| format!("cannot give {} to postgres", path.display()))?;
     if meta.is_dir() {
         for entry in fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))? {
             own(&entry?.path(), uid, gid)?;

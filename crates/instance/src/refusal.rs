@@ -37,7 +37,13 @@ struct Rule {
 
 const RULES: &[Rule] = &[
     Rule {
-        names: &["WAL_S3_BUCKET", "WAL_GS_BUCKET", "WAL_GCS_BUCKET", "WAL_SWIFT_BUCKET", "AZURE_STORAGE_ACCOUNT"],
+        names: &[
+            "WAL_S3_BUCKET",
+            "WAL_GS_BUCKET",
+            "WAL_GCS_BUCKET",
+            "WAL_SWIFT_BUCKET",
+            "AZURE_STORAGE_ACCOUNT",
+        ],
         asked: "asks for WAL archiving and base backups, which this image does not do yet",
         cure: "Remove it from the operator's configuration, the pod environment or the manifest's env",
     },
@@ -52,7 +58,13 @@ const RULES: &[Rule] = &[
         cure: "Remove it (log_s3_bucket in the operator's configuration)",
     },
     Rule {
-        names: &["CLONE_METHOD", "CLONE_SCOPE", "CLONE_HOST", "CLONE_TARGET_TIME", "CLONE_AZURE_STORAGE_ACCOUNT"],
+        names: &[
+            "CLONE_METHOD",
+            "CLONE_SCOPE",
+            "CLONE_HOST",
+            "CLONE_TARGET_TIME",
+            "CLONE_AZURE_STORAGE_ACCOUNT",
+        ],
         asked: "asks for a clone of another cluster, which this image cannot make yet",
         cure: "Remove spec.clone from the manifest to start an empty database",
     },
@@ -84,7 +96,10 @@ pub fn refusals(env: &Environment, user: &Value) -> Vec<Refusal> {
 /// suppresses the operator's own variable and would otherwise switch archiving off without a word.
 fn of_variable(name: &str) -> Option<Refusal> {
     let upper = name.to_ascii_uppercase();
-    let rule = RULES.iter().find(|rule| rule.names.contains(&upper.as_str())).or_else(|| rule_of_location(&upper))?;
+    let rule = RULES
+        .iter()
+        .find(|rule| rule.names.contains(&upper.as_str()))
+        .or_else(|| rule_of_location(&upper))?;
     Some(Refusal {
         asked_by: name.to_owned(),
         asked: rule.asked.to_owned(),
@@ -110,15 +125,12 @@ fn rule_of_location(name: &str) -> Option<&'static Rule> {
 
 fn of_configuration(user: &Value) -> Vec<Refusal> {
     let mut found = Vec::new();
-    for path in [
-        "/bootstrap/method",
-        "/bootstrap/dcs/standby_cluster",
-        "/postgresql/recovery_conf",
-    ] {
+    for path in ["/bootstrap/method", "/bootstrap/dcs/standby_cluster", "/postgresql/recovery_conf"] {
         if user.pointer(path).is_some_and(asks) {
             found.push(Refusal {
                 asked_by: format!("SPILO_CONFIGURATION{}", path.replace('/', ".")),
-                asked: "asks for a clone or a standby of another cluster, which this image cannot make yet".to_owned(),
+                asked: "asks for a clone or a standby of another cluster, which this image cannot make yet"
+                    .to_owned(),
                 cure: format!("Remove the section, {OTHER_IMAGE}"),
             });
         }

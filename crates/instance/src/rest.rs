@@ -41,7 +41,8 @@ pub fn request(host: &str, port: &str, method: &str, path: &str, body: &str) -> 
 /// # Errors
 /// As [`request`]; then the leader looks by itself within its loop (10 s).
 pub fn wake_leader(host: &str, port: &str) -> Result<()> {
-    let config: Value = serde_json::from_str(&request(host, port, "GET", "/config", "")?).context("not JSON")?;
+    let config: Value =
+        serde_json::from_str(&request(host, port, "GET", "/config", "")?).context("not JSON")?;
     // Patroni's own default stands where nothing is set.
     let loop_wait = config["loop_wait"].as_u64().unwrap_or(10);
     request(host, port, "PATCH", "/config", &json!({ "loop_wait": loop_wait }).to_string()).map(drop)
@@ -52,7 +53,8 @@ pub fn host_of(connection: &str) -> Option<&str> {
     if let Some((_, rest)) = connection.split_once("://") {
         let authority = rest.split(['/', '?']).next()?;
         let address = authority.rsplit('@').next()?;
-        return Some(address.rsplit_once(':').map_or(address, |(host, _)| host)).filter(|host| !host.is_empty());
+        return Some(address.rsplit_once(':').map_or(address, |(host, _)| host))
+            .filter(|host| !host.is_empty());
     }
     connection.split_whitespace().find_map(|pair| pair.strip_prefix("host="))
 }

@@ -52,9 +52,16 @@ pub fn run() -> Result<()> {
             env.or("HUMAN_ROLE", "zalandos")
         );
     }
-    eprintln!("matriarch-instance: starting Patroni of cluster {} with PostgreSQL {}", env.or("SCOPE", "dummy"), configured.major);
+    eprintln!(
+        "matriarch-instance: starting Patroni of cluster {} with PostgreSQL {}",
+        env.or("SCOPE", "dummy"),
+        configured.major
+    );
     if certificates::can_change(&env) {
-        Command::new(crate::configuration::SELF).arg("watch-certificates").spawn().context("cannot start the watch over the certificate")?;
+        Command::new(crate::configuration::SELF)
+            .arg("watch-certificates")
+            .spawn()
+            .context("cannot start the watch over the certificate")?;
     }
     let patroni = Command::new(crate::configuration::SELF)
         .arg("patroni")
@@ -95,14 +102,20 @@ fn prepared(env: &Environment, layout: &Layout, machine: &Machine, configured: &
     prepare::become_postgres(layout)?;
     prepare::folders(layout)?;
     certificates::write(env, layout, &machine.hostname)?;
-    certificates::write_file(&layout.configuration(), &serde_json::to_string_pretty(&configured.patroni)?, 0o600)
+    certificates::write_file(
+        &layout.configuration(),
+        &serde_json::to_string_pretty(&configured.patroni)?,
+        0o600,
+    )
 }
 
 fn passed_on(env: &Environment, layout: &Layout) -> Vec<(String, String)> {
     let kubernetes = ["KUBERNETES_SERVICE", "KUBERNETES_PORT", "KUBERNETES_ROLE"];
     let mut passed: Vec<(String, String)> = env
         .iter()
-        .filter(|(name, _)| PASSED_ON.contains(name) || kubernetes.iter().any(|start| name.starts_with(start)))
+        .filter(|(name, _)| {
+            PASSED_ON.contains(name) || kubernetes.iter().any(|start| name.starts_with(start))
+        })
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     passed.push(("HOME".to_owned(), layout.home.display().to_string()));
@@ -131,7 +144,8 @@ mod tests {
         ]
         .into_iter()
         .collect();
-        let names: Vec<String> = passed_on(&env, &Layout::of(&env)).into_iter().map(|(name, _)| name).collect();
+        let names: Vec<String> =
+            passed_on(&env, &Layout::of(&env)).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["KUBERNETES_SERVICE_HOST", "PATH", "HOME"]);
     }
 }

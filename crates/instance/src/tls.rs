@@ -38,7 +38,9 @@ impl TlsFiles {
             env.get(name).map(PathBuf::from).or_else(|| env.get(text).map(|_| directory.join(file)))
         };
         Self {
-            certificate: env.get("SSL_CERTIFICATE_FILE").map_or_else(|| directory.join("server.crt"), PathBuf::from),
+            certificate: env
+                .get("SSL_CERTIFICATE_FILE")
+                .map_or_else(|| directory.join("server.crt"), PathBuf::from),
             key: env.get("SSL_PRIVATE_KEY_FILE").map_or_else(|| directory.join("server.key"), PathBuf::from),
             authority: given("SSL_CA_FILE", "SSL_CA", "ca.crt"),
             revocations: given("SSL_CRL_FILE", "SSL_CRL", "server.crl"),
@@ -51,7 +53,11 @@ impl TlsFiles {
         let (Some(certificate), Some(key)) = (env.get("SSL_CERTIFICATE"), env.get("SSL_PRIVATE_KEY")) else {
             return Vec::new();
         };
-        let file = |path: &Path, content: &str, mode| FileContent { path: path.to_owned(), content: content.to_owned(), mode };
+        let file = |path: &Path, content: &str, mode| FileContent {
+            path: path.to_owned(),
+            content: content.to_owned(),
+            mode,
+        };
         let mut files = vec![file(&self.certificate, certificate, 0o644), file(&self.key, key, 0o600)];
         for (path, name) in [(&self.authority, "SSL_CA"), (&self.revocations, "SSL_CRL")] {
             if let (Some(path), Some(content)) = (path, env.get(name)) {
@@ -105,8 +111,11 @@ mod tests {
     #[test]
     fn text_becomes_files_with_a_private_key_nobody_else_reads() {
         let (env, files) = of(&[("SSL_CERTIFICATE", "C"), ("SSL_PRIVATE_KEY", "K"), ("SSL_CA", "A")]);
-        let written: Vec<(String, u32)> =
-            files.contents(&env).into_iter().map(|file| (file.path.display().to_string(), file.mode)).collect();
+        let written: Vec<(String, u32)> = files
+            .contents(&env)
+            .into_iter()
+            .map(|file| (file.path.display().to_string(), file.mode))
+            .collect();
         assert_eq!(
             written,
             [

@@ -15,13 +15,18 @@ pub fn chosen(env: &Environment, user: &Value, machine: &Machine) -> Result<u32,
     let (asked_by, major) = if let Some(major) = machine.data_major {
         ("PG_VERSION of the data directory", Some(major))
     } else if let Some(text) = user.pointer("/postgresql/bin_dir").and_then(Value::as_str) {
-        ("SPILO_CONFIGURATION.postgresql.bin_dir", machine.majors.keys().copied().find(|major| bin_dir(*major) == text.trim_end_matches('/')))
+        (
+            "SPILO_CONFIGURATION.postgresql.bin_dir",
+            machine.majors.keys().copied().find(|major| bin_dir(*major) == text.trim_end_matches('/')),
+        )
     } else if let Some(text) = env.get("PGVERSION") {
         ("PGVERSION", text.parse().ok())
     } else {
         ("PGVERSION", machine.majors.keys().next_back().copied())
     };
-    major.filter(|major| machine.majors.contains_key(major)).ok_or_else(|| absent(asked_by, env, user, machine))
+    major
+        .filter(|major| machine.majors.contains_key(major))
+        .ok_or_else(|| absent(asked_by, env, user, machine))
 }
 
 fn absent(asked_by: &str, env: &Environment, user: &Value, machine: &Machine) -> Refusal {
@@ -34,6 +39,8 @@ fn absent(asked_by: &str, env: &Environment, user: &Value, machine: &Machine) ->
     Refusal {
         asked_by: asked_by.to_owned(),
         asked: format!("asks for PostgreSQL {wanted}, and this image has {}", there.join(", ")),
-        cure: "Set spec.postgresql.version to one of these, or use an image that has the version (docker_image)".to_owned(),
+        cure:
+            "Set spec.postgresql.version to one of these, or use an image that has the version (docker_image)"
+                .to_owned(),
     }
 }

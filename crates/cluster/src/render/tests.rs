@@ -6,7 +6,8 @@ use matriarch_settings::Settings;
 use serde_json::{Value, json};
 
 use super::{render, render_with};
-use crate::intent::{Intent, References};
+use crate::intent::Intent;
+use crate::references::{Facts, Reference, References};
 use crate::validate::Cluster;
 
 mod environment;
@@ -81,5 +82,5 @@ fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 fn with_references(manifest: &Value, settings: &Settings, references: &References) -> Intent {
-    render_with(&cluster(manifest, settings), settings, references)
+    render_with(&cluster(manifest, settings), settings, references, &Facts::default())
 }

@@ -83,7 +83,11 @@ fn initdb_lists_keep_what_cannot_be_put_right_later() {
         ),
     ] {
         let text = format!(r#"{{"bootstrap":{{"initdb":{list}}}}}"#);
-        assert_eq!(*at(&configured(&[("SPILO_CONFIGURATION", &text)]), "/bootstrap/initdb"), expected, "{list}");
+        assert_eq!(
+            *at(&configured(&[("SPILO_CONFIGURATION", &text)]), "/bootstrap/initdb"),
+            expected,
+            "{list}"
+        );
     }
     let german = configured(&[("INITDB_LOCALE", "C"), ("SPILO_CONFIGURATION", "")]);
     assert_eq!(at(&german, "/bootstrap/initdb/1"), &json!({"locale": "C.UTF-8"}));
@@ -106,7 +110,9 @@ fn the_users_values_win_and_yaml_is_understood() {
 
 #[test]
 fn memory_decides_buffers_and_connections() {
-    for (memory_mib, buffers, connections) in [(500, "100MB", 100), (6000, "1200MB", 200), (64_000, "12800MB", 1000)] {
+    for (memory_mib, buffers, connections) in
+        [(500, "100MB", 100), (6000, "1200MB", 200), (64_000, "12800MB", 1000)]
+    {
         let configured = configuration(&with(&[]), &Machine { memory_mib, ..machine() }).expect("fine");
         assert_eq!(at(&configured, "/postgresql/parameters/shared_buffers"), buffers);
         assert_eq!(at(&configured, "/bootstrap/dcs/postgresql/parameters/max_connections"), connections);
@@ -124,7 +130,10 @@ fn data_decides_the_version_then_bin_dir_then_pgversion() {
     ] {
         let configured = configuration(&with(&changes), &Machine { data_major, ..machine() }).expect("fine");
         assert_eq!(configured.major, expected);
-        assert_eq!(at(&configured, "/postgresql/bin_dir"), &json!(format!("/usr/lib/postgresql/{expected}/bin")));
+        assert_eq!(
+            at(&configured, "/postgresql/bin_dir"),
+            &json!(format!("/usr/lib/postgresql/{expected}/bin"))
+        );
     }
     for (data_major, changes, expected) in [
         (None, vec![("PGVERSION", "16")], "PGVERSION: asks for PostgreSQL 16"),
@@ -169,14 +178,18 @@ fn libraries_that_are_not_there_are_left_out_with_a_note() {
         "SPILO_CONFIGURATION",
         r#"{"postgresql":{"parameters":{"shared_preload_libraries":"bg_mon, pg_stat_statements,pgaudit","bg_mon.history_buckets":"120"}}}"#,
     )]);
-    assert_eq!(at(&configured, "/postgresql/parameters/shared_preload_libraries"), "pg_stat_statements,pgaudit");
+    assert_eq!(
+        at(&configured, "/postgresql/parameters/shared_preload_libraries"),
+        "pg_stat_statements,pgaudit"
+    );
     assert_eq!(at(&configured, "/postgresql/parameters/bg_mon.history_buckets"), &Value::Null);
     assert_eq!(configured.notes, ["shared_preload_libraries: left out bg_mon, not in this image"]);
 }
 
 #[test]
 fn without_configmaps_the_endpoints_carry_the_leader() {
-    let configured = configured(&[("KUBERNETES_USE_CONFIGMAPS", ""), ("KUBERNETES_RETRIABLE_HTTP_CODES", "403")]);
+    let configured =
+        configured(&[("KUBERNETES_USE_CONFIGMAPS", ""), ("KUBERNETES_RETRIABLE_HTTP_CODES", "403")]);
     let kubernetes = at(&configured, "/kubernetes");
     assert_eq!(kubernetes["use_endpoints"], true);
     assert_eq!(kubernetes["pod_ip"], "10.244.1.5");

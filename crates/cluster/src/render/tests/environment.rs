@@ -90,19 +90,22 @@ fn tail(spec: Value, settings: Settings, references: &References) -> Vec<String>
 
 fn config_map() -> References {
     References {
-        environment_config_map: Some(map(&[
+        environment_config_map: Some(Reference::Known(map(&[
             ("clone_aws_endpoint", "s3.eu-west-1.amazonaws.com"),
             ("custom_variable", "configmap-test"),
             ("kubernetes_scope_label", "pgaas"),
             ("wal_s3_bucket", "global-s3-bucket-configmap"),
-        ])),
+        ]))),
         ..References::default()
     }
 }
 
 fn secret() -> References {
     let keys = ["standby_google_application_credentials", "custom_variable", "clone_aws_access_key_id"];
-    References { environment_secret_keys: Some(keys.map(str::to_owned).to_vec()), ..References::default() }
+    References {
+        environment_secret: Some(Reference::Known(keys.map(str::to_owned).to_vec())),
+        ..References::default()
+    }
 }
 
 fn bucket() -> Settings {
