@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::ValueEnum;
 use kube::Client;
-use matriarch_cluster::{Cluster, Intent, render};
+use matriarch_cluster::{Intent, render};
 use matriarch_plan::{ObjectKey, Observation, Plan, Seen, plan_cluster};
-use matriarch_settings::Settings;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::{manifest_file, settings_file};
 use crate::kinds;
 use crate::observe::Eyes;
 
@@ -33,7 +33,7 @@ pub struct Options {
     /// What to compare with.
     #[arg(long, value_enum, default_value = "cluster")]
     against: Against,
-    /// The operator's ConfigMap as a YAML file; without it, the defaults.
+    /// The operator's ConfigMap or OperatorConfiguration as a YAML file; without it, the defaults.
     #[arg(long)]
     settings: Option<PathBuf>,
     /// Namespace, where the manifest names none.
@@ -46,7 +46,7 @@ pub struct Options {
 
 /// Prints the plan. Exit code as of `diff`: 0 nothing to do, 2 something, 1 an error.
 pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let mut manifest = read_manifest(options)?;
+    let mut manifest = manifest_file::read(&options.file, &options.namespace)?;
     let client = match options.against {
         Against::Empty => None,
         Against::Cluster => Some(
@@ -58,16 +58,8 @@ pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     if let Some(client) = &client {
         adopt_identity(client, &mut manifest).await?;
     }
-    let settings = read_settings(options)?;
-    let cluster = match Cluster::validate(&manifest, &settings) {
-        Ok(cluster) => cluster,
-        Err(problems) => {
-            for problem in &problems {
-                eprintln!("{problem}");
-            }
-            bail!("the manifest is refused; correct the fields above and try again");
-        }
-    };
+    let settings = settings_file::read(options.settings.as_deref())?;
+    let cluster = manifest_file::validated(&manifest, &settings)?;
     let intent = render(&cluster, &settings);
     let observation = match client {
         None => nothing(&intent),
@@ -103,38 +95,6 @@ fn print(plan: &Plan, as_json: bool) -> anyhow::Result<()> {
         print!("{plan}");
     }
     Ok(())
-}
-
-fn read_manifest(options: &Options) -> anyhow::Result<Value> {
-    let path = options.file.display();
-    let text = std::fs::read_to_string(&options.file)
-        .with_context(|| format!("cannot read {path}: give the manifest with -f FILE"))?;
-    let mut manifest: Value = serde_saphyr::from_str(&text)
-        .with_context(|| format!("{path} is not one YAML document; give one manifest per file"))?;
-    if manifest["kind"] != "postgresql" {
-        bail!("{path} is a {}, not a postgresql; give a postgresql manifest", manifest["kind"]);
-    }
-    if manifest["metadata"]["namespace"].is_null() {
-        manifest["metadata"]["namespace"] = json!(options.namespace);
-    }
-    Ok(manifest)
-}
-
-fn read_settings(options: &Options) -> anyhow::Result<Settings> {
-    let Some(path) = &options.settings else { return Ok(Settings::default()) };
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let map: Value = serde_saphyr::from_str(&text)
-        .with_context(|| format!("{} is not a ConfigMap in YAML", path.display()))?;
-    let data: BTreeMap<String, String> = serde_json::from_value(map["data"].clone())
-        .with_context(|| format!("{}: data must map texts to texts", path.display()))?;
-    let (settings, problems) = Settings::from_config_map(&data);
-    for problem in &problems {
-        eprintln!("{problem}");
-    }
-    if !problems.is_empty() {
-        bail!("the settings are refused; correct the keys above and try again");
-    }
-    Ok(settings)
 }
 
 /// An observation of a world in which nothing exists.
