@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod kubectl;
 pub mod node;
 pub mod operator;
+pub mod own_operator;
 pub mod port_forward;
 pub mod psql;
 pub mod scene;
@@ -19,6 +20,7 @@ pub mod writer;
 
 pub use cluster::{Cluster, Pod};
 pub use kubectl::Kubectl;
+pub use own_operator::OwnOperator;
 pub use psql::ClientPod;
 pub use scene::Scene;
 pub use wait::{Look, wait_until};

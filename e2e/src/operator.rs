@@ -34,7 +34,11 @@ pub fn nodes() -> Result<Vec<String>> {
     Ok(nodes.split_whitespace().map(str::to_owned).collect())
 }
 
-fn selector() -> Result<String> {
+/// The label selector of its pods.
+///
+/// # Errors
+/// When the Deployment cannot be read.
+pub fn selector() -> Result<String> {
     let deployment = kubectl().json(&[DEPLOYMENT])?;
     let labels = deployment["spec"]["selector"]["matchLabels"].as_object();
     let labels = labels.context("the operator's Deployment selects by no labels")?;

@@ -1,7 +1,8 @@
 //! `kubectl port-forward`, for as long as the test needs it.
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -37,6 +38,48 @@ impl PortForward {
         // Each connection prints a line: read on, or the pipe fills.
         std::thread::spawn(move || lines.lines().for_each(drop));
         Ok(Self { _process: process, port })
+    }
+}
+
+/// Status and body of an HTTP answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The body.
+    pub body: String,
+}
+
+impl PortForward {
+    /// `GET path` without encryption; up to three redirects on the same server are followed.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, or answers with something else than HTTP.
+    pub fn get(&self, path: &str) -> Result<Answer> {
+        let mut path = path.to_owned();
+        for _ in 0..3 {
+            let (answer, location) = self.get_once(&path)?;
+            match location {
+                Some(next) if (300..400).contains(&answer.status) => path = next,
+                _ => return Ok(answer),
+            }
+        }
+        bail!("{path}: redirected too often")
+    }
+
+    fn get_once(&self, path: &str) -> Result<(Answer, Option<String>)> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        let (head, body) = text.split_once("\r\n\r\n").context("no HTTP answer")?;
+        let status = head.split_whitespace().nth(1).and_then(|code| code.parse().ok());
+        let location = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("location").then(|| value.trim().to_owned())
+        });
+        Ok((Answer { status: status.context("no HTTP status")?, body: body.to_owned() }, location))
     }
 }
 

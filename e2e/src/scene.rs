@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use crate::kubectl::Kubectl;
-use crate::operator;
+use crate::{operator, own_operator};
 
 /// One test, from its namespace's creation to its deletion.
 pub struct Scene {
@@ -65,11 +65,35 @@ impl Scene {
             println!("e2e {}: namespace {} is kept", self.name, self.kubectl.namespace());
             return;
         }
+        if let Err(error) = self.release() {
+            println!("e2e {}: cannot release its manifests: {error:#}", self.name);
+        }
         let namespace = self.kubectl.namespace();
         let deleted = self.kubectl.run(&["delete", "namespace", namespace, "--wait=false"]);
         if let Err(error) = deleted {
             println!("e2e {}: cannot delete its namespace: {error:#}", self.name);
         }
+    }
+
+    /// Manifests of an operator in this namespace: it goes with the namespace, and nobody would
+    /// take their finalizers away. Deleted first, so that it does not set them again.
+    fn release(&self) -> Result<()> {
+        let list = self.kubectl.json(&["postgresql"])?;
+        for manifest in list["items"].as_array().into_iter().flatten() {
+            let metadata = &manifest["metadata"];
+            let Some(name) = metadata["name"].as_str() else { continue };
+            if metadata["annotations"][own_operator::CONTROLLER].is_null() {
+                continue;
+            }
+            self.kubectl.run(&["delete", "postgresql", name, "--wait=false", "--ignore-not-found"])?;
+            let none = "{\"metadata\":{\"finalizers\":null}}";
+            let patched = self.kubectl.run(&["patch", "postgresql", name, "--type=merge", "-p", none]);
+            // Without a finalizer it is gone already.
+            patched.or_else(|error| {
+                if error.to_string().contains("NotFound") { Ok(String::new()) } else { Err(error) }
+            })?;
+        }
+        Ok(())
     }
 
     /// Prints what a person would ask for first.
@@ -81,6 +105,7 @@ impl Scene {
             &["get", "statefulset,service,pvc,secret,pdb,configmap"],
             &["get", "events", "--sort-by=.lastTimestamp"],
             &["logs", "-l", "application=spilo", "--prefix", "--tail=40"],
+            &["logs", "-l", "app.kubernetes.io/name=matriarch", "--tail=60"],
         ] {
             self.show(&self.kubectl, question);
         }

@@ -41,6 +41,10 @@ pub struct Options {
     /// Watch this namespace only; `*` or nothing: all.
     #[arg(long, env = "WATCHED_NAMESPACE")]
     watched_namespace: Option<String>,
+    /// Look after those manifests only whose annotation acid.zalan.do/controller is this; nothing:
+    /// those without the annotation.
+    #[arg(long, env = "CONTROLLER_ID", default_value = "")]
+    controller_id: String,
     /// Port of /healthz, /readyz and /metrics.
     #[arg(long, default_value_t = 8080)]
     http_port: u16,
@@ -62,6 +66,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// The watched namespace; `None`: all.
     pub namespace: Option<String>,
+    /// Which manifests are ours, see [`crate::controller_id`].
+    pub controller_id: String,
     ready: AtomicBool,
     failures: Mutex<BTreeMap<(String, String), u32>>,
 }
@@ -115,6 +121,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         settings,
         metrics: Metrics::default(),
         namespace,
+        controller_id: options.controller_id.clone(),
         ready: AtomicBool::new(false),
         failures: Mutex::default(),
     });

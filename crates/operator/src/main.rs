@@ -4,6 +4,7 @@
 mod act;
 mod commands;
 mod controller;
+mod controller_id;
 mod http;
 mod kinds;
 mod metrics;

@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use crate::act::Workpiece;
 use crate::controller::Context;
+use crate::controller_id;
 use crate::report::Report;
 
 /// Settings may be what makes a manifest acceptable, and no event tells of them.
@@ -44,6 +45,9 @@ pub enum PassError {
 
 /// The pass. Tells when to look again, if no event comes first.
 pub async fn pass(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<Next, PassError> {
+    if !controller_id::is_ours(&object, &context.controller_id) {
+        return Ok(Next::await_change());
+    }
     let settings = context.settings.current();
     let manifest = serde_json::to_value(&*object)?;
     let report = Report::new(&context, &manifest);
