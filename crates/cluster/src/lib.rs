@@ -7,6 +7,7 @@ pub mod names;
 pub mod quantity;
 mod references;
 mod render;
+pub mod teams;
 mod users;
 mod validate;
 
