@@ -1,7 +1,7 @@
 //! From a [`Cluster`] to an [`Intent`]: one file per object or per part of the pod template.
 //!
-//! Where the contract's template has a defect that pods would have to restart for, the defect is
-//! rendered: see the note at each such place.
+//! Defects of the original's pod template (D1 to D45 of the contract) are rendered at its level and
+//! repaired from [`Level::REPAIRED`] on; each such place names the defect.
 
 use matriarch_settings::Settings;
 use serde_json::{Value, json};
@@ -24,6 +24,7 @@ mod roles;
 mod services;
 mod spilo;
 mod stateful_set;
+mod version;
 mod volumes;
 
 #[cfg(test)]
@@ -41,7 +42,15 @@ pub fn render(cluster: &Cluster, settings: &Settings) -> Intent {
 pub fn render_with(cluster: &Cluster, settings: &Settings, references: &References, facts: &Facts) -> Intent {
     let at = |level| Context { cluster, settings, references, facts, level };
     let context = at(Level::NEWEST);
-    let (stateful_set, notices) = stateful_set::render(&context);
+    let (stateful_set, raised) = stateful_set::render(&context);
+    let notices = [
+        raised,
+        context.label_notices(),
+        environment::notices(&context),
+        version::notices(&context),
+        volumes::notices(&context),
+    ]
+    .concat();
     let older = Level::all().filter(|level| *level < Level::NEWEST);
     let (secrets, roles) = roles::render(&context);
     Intent {
@@ -58,6 +67,7 @@ pub fn render_with(cluster: &Cluster, settings: &Settings, references: &Referenc
         patroni: patroni::dynamic(&context),
         instances: cluster.instances(settings),
         selector: context.selector(),
+        unresolved: environment::unresolved(&context),
         notices: [cluster.notices.clone(), notices].concat(),
         // Poolers, backups, streams and Endpoints are not rendered yet.
         ..Intent::default()
@@ -69,9 +79,7 @@ pub(crate) struct Context<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) settings: &'a Settings,
     pub(crate) references: &'a References,
-    #[allow(dead_code)] // version and rotation will use them
     pub(crate) facts: &'a Facts,
-    #[allow(dead_code)] // repairs of the template will ask for it
     pub(crate) level: Level,
 }
 

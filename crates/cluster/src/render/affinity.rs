@@ -1,8 +1,9 @@
-//! Where pods run: affinity and tolerations.
+//! Where pods run: affinity, topology spread and tolerations.
 
 use serde_json::{Value, json};
 
 use super::{Context, put};
+use crate::level::Level;
 
 const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
 const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
@@ -43,16 +44,58 @@ fn node_affinity(context: &Context<'_>) -> Value {
         affinity[REQUIRED] = json!({"nodeSelectorTerms": [term]});
         return affinity;
     };
-    if context.settings.node_readiness_label_merge.eq_ignore_ascii_case("AND") {
-        for own in terms {
-            let mut expressions = own["matchExpressions"].as_array().cloned().unwrap_or_default();
-            expressions.extend(readiness.clone());
-            own["matchExpressions"] = json!(expressions);
+    let repaired = context.level.repairs(Level::REPAIRED);
+    match Merge::of(context) {
+        Merge::Or => terms.push(term),
+        Merge::And => {
+            for own in terms {
+                let mut expressions = own["matchExpressions"].as_array().cloned().unwrap_or_default();
+                expressions.extend(readiness.clone());
+                // The original loses `matchFields` here (D12).
+                let mut term = if repaired { own.clone() } else { json!({}) };
+                term["matchExpressions"] = json!(expressions);
+                *own = term;
+            }
         }
-    } else {
-        terms.push(term);
+        Merge::Neither => {}
     }
     affinity
+}
+
+/// How the readiness labels join terms of the manifest.
+enum Merge {
+    /// As a further term.
+    Or,
+    /// In each term.
+    And,
+    /// Not at all: the original does that for every other word, an empty one included (D13).
+    Neither,
+}
+
+impl Merge {
+    fn of(context: &Context<'_>) -> Self {
+        let word = context.settings.node_readiness_label_merge.as_str();
+        let repaired = context.level.repairs(Level::REPAIRED);
+        match word {
+            "AND" => Self::And,
+            "OR" => Self::Or,
+            other if repaired && other.eq_ignore_ascii_case("AND") => Self::And,
+            _ if repaired => Self::Or,
+            _ => Self::Neither,
+        }
+    }
+}
+
+/// `topologySpreadConstraints`. A constraint without selector matches no pod; the original passes it
+/// on like that (D15).
+pub(super) fn topology_spread(context: &Context<'_>) -> Value {
+    let mut constraints = context.cluster.spec.topology_spread_constraints.clone().unwrap_or_default();
+    if context.level.repairs(Level::REPAIRED) {
+        for constraint in constraints.iter_mut().filter(|constraint| constraint["labelSelector"].is_null()) {
+            put(constraint, "labelSelector", json!({"matchLabels": context.selector()}));
+        }
+    }
+    json!(constraints)
 }
 
 /// `tolerations`: the manifest's, else the one of the settings, else an empty list.

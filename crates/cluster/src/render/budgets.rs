@@ -12,9 +12,10 @@ pub(super) fn render(context: &Context<'_>) -> Vec<Object> {
     vec![primary(context), critical(context)]
 }
 
-/// The raw number of the manifest decides, not the limited one.
+/// Without pods, or switched off, the budgets hold nothing back. The number of pods within the
+/// operator's bounds decides; the original takes the manifest's own (D42).
 fn relaxed(context: &Context<'_>) -> bool {
-    !context.settings.enable_pod_disruption_budget || context.cluster.spec.number_of_instances <= 0
+    !context.settings.enable_pod_disruption_budget || context.cluster.instances(context.settings) == 0
 }
 
 fn primary(context: &Context<'_>) -> Object {
@@ -25,7 +26,7 @@ fn primary(context: &Context<'_>) -> Object {
     let available = match (relaxed(context), strict) {
         (true, _) => 0,
         (false, false) => 1,
-        // Patroni's own default for an absent count is 1.
+        // Patroni's own default for an absent count is 1; the original counts 0 (D32).
         (false, true) => patroni.synchronous_node_count.filter(|count| *count > 0).unwrap_or(1) + 1,
     };
     let selector = if by_role { context.role_selector(names::PRIMARY) } else { context.selector() };

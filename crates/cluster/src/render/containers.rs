@@ -68,6 +68,7 @@ pub(super) fn sidecars(context: &Context<'_>) -> Vec<Value> {
         let sidecar = Sidecar { name: Some(name.clone()), image: Some(image.clone()), ..Sidecar::default() };
         from_manifest(context, 0, &sidecar)
     }));
+    all.extend(log_shipper(context));
     let mut accepted: Vec<Value> = Vec::new();
     for container in all {
         if !accepted.iter().any(|other| other["name"] == container["name"]) {
@@ -75,6 +76,28 @@ pub(super) fn sidecars(context: &Context<'_>) -> Vec<Value> {
         }
     }
     accepted.into_iter().map(|container| extended(context, container)).collect()
+}
+
+/// The sidecar that ships logs to Scalyr, with a key and an image.
+fn log_shipper(context: &Context<'_>) -> Option<Value> {
+    let settings = context.settings;
+    if settings.scalyr_api_key.is_empty() || settings.scalyr_image.is_empty() {
+        return None;
+    }
+    let mut env = vec![
+        json!({"name": "SCALYR_API_KEY", "value": settings.scalyr_api_key}),
+        json!({"name": "SCALYR_SERVER_HOST", "value": context.name()}),
+    ];
+    if !settings.scalyr_server_url.is_empty() {
+        env.push(json!({"name": "SCALYR_SERVER_URL", "value": settings.scalyr_server_url}));
+    }
+    Some(json!({
+        "name": "scalyr-sidecar",
+        "image": settings.scalyr_image,
+        "imagePullPolicy": "IfNotPresent",
+        "env": env,
+        "resources": resources::sidecar(context, Some(&resources::of_log_shipper(settings))),
+    }))
 }
 
 fn from_manifest(context: &Context<'_>, index: usize, sidecar: &Sidecar) -> Value {

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use matriarch_api::Problem;
 use regex::Regex;
 use serde_json::{Value, json};
 
 use super::{Context, put};
+use crate::level::Level;
 use crate::names;
 
 type Map = BTreeMap<String, String>;
@@ -25,20 +27,36 @@ impl Context<'_> {
         labels
     }
 
-    /// Labels of objects and pods: the selector, the team, inherited labels. Inherited labels
-    /// never replace the others: the API server would refuse the StatefulSet.
+    /// Labels of objects and pods: the selector, the team, inherited labels.
     pub(crate) fn labels(&self) -> Map {
         let mut labels = self.selector();
         labels.insert(names::TEAM_LABEL.to_owned(), self.cluster.identity.team.clone());
         for key in &self.settings.inherited_labels {
-            if let Some(value) = self.cluster.labels.get(key)
-                && !labels.contains_key(key)
-                && *key != self.settings.pod_role_label
-            {
+            if let Some(value) = self.cluster.labels.get(key).filter(|_| self.may_inherit(key)) {
                 labels.insert(key.clone(), value.clone());
             }
         }
         labels
+    }
+
+    /// The original lets the manifest's labels replace the team and the role (D4). A label of the
+    /// selector never is replaced: the API server refuses such a StatefulSet, so none exists.
+    fn may_inherit(&self, key: &str) -> bool {
+        let reserved = key == names::TEAM_LABEL || key == self.settings.pod_role_label;
+        !self.selector().contains_key(key) && !(reserved && self.level.repairs(Level::REPAIRED))
+    }
+
+    /// Labels that the manifest should hand on and that stand for something else.
+    pub(super) fn label_notices(&self) -> Vec<Problem> {
+        let refused = |key: &&String| self.cluster.labels.contains_key(*key) && !self.may_inherit(key);
+        let notice = |key: &String| {
+            Problem::new(
+                format!("metadata.labels.{key}"),
+                "is in inherited_labels and belongs to the operator, so it is not handed on",
+                "use another key for the label, or ask for inherited_labels to leave it out",
+            )
+        };
+        self.settings.inherited_labels.iter().filter(refused).map(notice).collect()
     }
 
     /// Labels of the services.
@@ -59,9 +77,14 @@ impl Context<'_> {
     }
 
     /// Annotations of the StatefulSet: inherited, and those that match a downscaler expression.
-    /// An expression that cannot be read matches nothing.
+    /// An expression that cannot be read matches nothing; the original then writes no annotation
+    /// at all (D7).
     pub(super) fn downscaler(&self) -> Map {
         let mut annotations = self.inherited(Map::new());
+        let broken = |pattern: &String| Regex::new(pattern).is_err();
+        if !self.level.repairs(Level::REPAIRED) && self.settings.downscaler_annotations.iter().any(broken) {
+            return Map::new();
+        }
         for pattern in &self.settings.downscaler_annotations {
             let Ok(pattern) = Regex::new(pattern) else { continue };
             for (key, value) in &self.cluster.annotations {
@@ -93,17 +116,20 @@ impl Context<'_> {
     }
 
     /// The manifest's own owners are handed on, never as the controller: an object has one at
-    /// most. With `enable_owner_references` the manifest becomes the controller.
+    /// most. With `enable_owner_references` the manifest becomes the controller. The original
+    /// copies the controller's mark too (D8); with two of them the API server refuses the object.
     fn owner_references(&self) -> Value {
         let mut owners = self.cluster.owners.clone();
-        for owner in &mut owners {
-            if let Some(owner) = owner.as_object_mut() {
+        let uid = &self.cluster.identity.uid;
+        let adds_own =
+            self.settings.enable_owner_references && !owners.iter().any(|owner| owner["uid"] == json!(uid));
+        for owner in owners.iter_mut().filter_map(Value::as_object_mut) {
+            if adds_own || self.level.repairs(Level::REPAIRED) {
                 owner.remove("controller");
                 owner.remove("blockOwnerDeletion");
             }
         }
-        let uid = &self.cluster.identity.uid;
-        if self.settings.enable_owner_references && !owners.iter().any(|owner| owner["uid"] == json!(uid)) {
+        if adds_own {
             owners.push(json!({
                 "apiVersion": matriarch_api::API_VERSION,
                 "kind": matriarch_api::KIND,

@@ -40,9 +40,7 @@ fn spec(context: &Context<'_>, postgres: Value) -> Value {
         "priorityClassName",
         json!(priority.unwrap_or_else(|| settings.pod_priority_class_name.clone())),
     );
-    // A constraint without selector matches no pod. Filling it in would restart pods of existing
-    // clusters, so it is passed on as it is.
-    put(&mut spec, "topologySpreadConstraints", json!(manifest.topology_spread_constraints));
+    put(&mut spec, "topologySpreadConstraints", affinity::topology_spread(context));
     put(&mut spec, "volumes", json!(volumes::volumes(context)));
     spec
 }

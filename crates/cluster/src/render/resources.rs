@@ -52,6 +52,21 @@ pub(super) fn sidecar(context: &Context<'_>, own: Option<&Resources>) -> Value {
     texts(&requests, &limits)
 }
 
+/// What the settings give the Scalyr sidecar; an empty amount falls back to that of sidecars.
+pub(super) fn of_log_shipper(settings: &Settings) -> Resources {
+    let values = |cpu: &str, memory: &str| {
+        Some(ResourceValues {
+            cpu: Some(cpu.to_owned()),
+            memory: Some(memory.to_owned()),
+            ..ResourceValues::default()
+        })
+    };
+    Resources {
+        requests: values(&settings.scalyr_cpu_request, &settings.scalyr_memory_request),
+        limits: values(&settings.scalyr_cpu_limit, &settings.scalyr_memory_limit),
+    }
+}
+
 fn filled(own: Option<&Resources>, defaults: &Defaults<'_>) -> (Amounts, Amounts) {
     let requests = own.and_then(|resources| resources.requests.as_ref());
     let limits = own.and_then(|resources| resources.limits.as_ref());

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Context;
+use super::{Context, version};
+use crate::level::Level;
 
 type Map = BTreeMap<String, String>;
 
@@ -36,7 +37,7 @@ const LOCAL: [&str; 20] = [
     "ssl_key_file",
 ];
 
-/// Options of initdb that have no value.
+/// Options of initdb that the original knows to have no value.
 const INITDB_FLAGS: [&str; 6] = ["data-checksums", "debug", "no-locale", "noclean", "nosync", "sync-only"];
 
 #[derive(Serialize)]
@@ -95,7 +96,8 @@ pub(super) fn configuration(context: &Context<'_>) -> String {
     let spec = &context.cluster.spec;
     let patroni = spec.patroni.clone().unwrap_or_default();
     let (local, dynamic) = parameters(context);
-    let bin_dir = format!("/usr/lib/postgresql/{}/bin", spec.postgresql.version);
+    let bin_dir =
+        format!("/usr/lib/postgresql/{}/bin", version::of_pods(context, &spec.postgresql.version).0);
     let positive = |value: Option<i64>| value.filter(|value| *value > 0);
     let configuration = Configuration {
         postgresql: Local {
@@ -104,12 +106,12 @@ pub(super) fn configuration(context: &Context<'_>) -> String {
             pg_hba: patroni.pg_hba.unwrap_or_default(),
         },
         bootstrap: Bootstrap {
-            initdb: initdb(&patroni.initdb.unwrap_or_default()),
+            initdb: initdb(context, &patroni.initdb.unwrap_or_default()),
             dcs: Dynamic {
                 ttl: positive(patroni.ttl),
                 loop_wait: positive(patroni.loop_wait),
                 retry_timeout: positive(patroni.retry_timeout),
-                maximum_lag_on_failover: positive(patroni.maximum_lag_on_failover),
+                maximum_lag_on_failover: lag(context, patroni.maximum_lag_on_failover),
                 synchronous_mode: patroni.synchronous_mode.filter(|on| *on),
                 synchronous_mode_strict: patroni.synchronous_mode_strict.filter(|on| *on),
                 synchronous_node_count: positive(patroni.synchronous_node_count),
@@ -130,8 +132,24 @@ pub(super) fn parameters(context: &Context<'_>) -> (Map, Map) {
     all.into_iter().partition(|(key, _)| LOCAL.contains(&key.as_str()))
 }
 
+/// The original passes the number through 32 bits of a floating-point number and prints the fewest
+/// digits that mean it (D24). Only new clusters read it here, so it restarts nobody.
+fn lag(context: &Context<'_>, bytes: Option<i64>) -> Option<i64> {
+    let bytes = bytes.filter(|bytes| *bytes > 0)?;
+    if context.level.repairs(Level::REPAIRED) {
+        return Some(bytes);
+    }
+    #[allow(clippy::cast_precision_loss)] // losing digits is the point
+    let rounded = (bytes as f32).to_string();
+    Some(rounded.parse().unwrap_or(bytes))
+}
+
 /// The list for initdb: two defaults, then the manifest's options by name.
-fn initdb(options: &Map) -> Vec<Value> {
+///
+/// The original knows only some of the options that have no value, and passes `false` on as a
+/// value, which initdb refuses (D25).
+fn initdb(context: &Context<'_>, options: &Map) -> Vec<Value> {
+    let repaired = context.level.repairs(Level::REPAIRED);
     let mut defaults = [("auth-host", "scram-sha-256"), ("auth-local", "trust")];
     for (key, value) in &mut defaults {
         if let Some(own) = options.get(*key) {
@@ -143,8 +161,11 @@ fn initdb(options: &Map) -> Vec<Value> {
         if defaults.iter().any(|(default, _)| default == key) {
             continue;
         }
-        let bare = value == "true" && INITDB_FLAGS.contains(&key.as_str());
-        list.push(if bare { json!(key) } else { json!({key: value}) });
+        let bare = value == "true" && (repaired || INITDB_FLAGS.contains(&key.as_str()));
+        let left_out = if repaired { value == "false" } else { list.contains(&json!(value)) };
+        if !left_out {
+            list.push(if bare { json!(key) } else { json!({key: value}) });
+        }
     }
     list
 }

@@ -1,10 +1,23 @@
 //! Volumes of the pods and where they are mounted.
 
 use matriarch_api::{AdditionalVolume, Tls};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Context, put};
+use crate::level::Level;
 use crate::names::{DATA_MOUNT, DATA_VOLUME, POSTGRES_CONTAINER};
+
+mod additional;
+mod source;
+
+pub(super) use additional::notices;
+
+/// Volume of shared memory, in the container `postgres`.
+const MEMORY: &str = "dshm";
+const MEMORY_MOUNT: &str = "/dev/shm";
+/// Volume with the socket of PostgreSQL, in all containers.
+const SOCKET: &str = "postgresql-run";
+const SOCKET_MOUNT: &str = "/var/run/postgresql";
 
 /// Files of certificates are readable by their group only.
 const CERTIFICATE_MODE: u32 = 0o640;
@@ -27,30 +40,19 @@ pub(super) fn claim_template(context: &Context<'_>) -> Value {
 }
 
 /// `volumes` of the pod.
-///
-/// The memory volume cannot be switched off by a manifest alone: only a manifest that says true
-/// counts. That is a defect of the contract which taking it out would restart pods for.
 pub(super) fn volumes(context: &Context<'_>) -> Vec<Value> {
     let mut volumes = Vec::new();
     if has_memory_volume(context) {
-        volumes.push(json!({"name": "dshm", "emptyDir": {"medium": "Memory"}}));
+        volumes.push(json!({"name": MEMORY, "emptyDir": {"medium": "Memory"}}));
     }
     if context.settings.share_pgsocket_with_sidecars {
-        volumes.push(json!({"name": "postgresql-run", "emptyDir": {"medium": "Memory"}}));
+        volumes.push(json!({"name": SOCKET, "emptyDir": {"medium": "Memory"}}));
     }
     let secret = &context.settings.additional_secret_mount;
     if !secret.is_empty() {
-        volumes.push(json!({"name": secret, "secret": {"secretName": secret}}));
+        volumes.push(json!({"name": volume_name(context, secret), "secret": {"secretName": secret}}));
     }
-    for volume in additional(context) {
-        let mut rendered = json!({"name": volume.name});
-        if let (Some(rendered), Value::Object(source)) =
-            (rendered.as_object_mut(), with_usual_case(&volume.volume_source))
-        {
-            rendered.extend(source);
-        }
-        volumes.push(rendered);
-    }
+    volumes.extend(additional::place(context).volumes);
     volumes
 }
 
@@ -59,26 +61,50 @@ pub(super) fn mounts(context: &Context<'_>, name: &str, own: &[Value]) -> Vec<Va
     let mut mounts = own.to_vec();
     mounts.push(data_mount(context));
     if name == POSTGRES_CONTAINER && has_memory_volume(context) {
-        mounts.push(json!({"name": "dshm", "mountPath": "/dev/shm"}));
+        mounts.push(json!({"name": MEMORY, "mountPath": MEMORY_MOUNT}));
     }
     if context.settings.share_pgsocket_with_sidecars {
-        mounts.push(json!({"name": "postgresql-run", "mountPath": "/var/run/postgresql"}));
+        mounts.push(json!({"name": SOCKET, "mountPath": SOCKET_MOUNT}));
     }
     let secret = &context.settings.additional_secret_mount;
     if !secret.is_empty() {
-        mounts.push(json!({"name": secret, "mountPath": context.settings.additional_secret_mount_path}));
+        mounts.push(json!({
+            "name": volume_name(context, secret),
+            "mountPath": context.settings.additional_secret_mount_path,
+        }));
     }
-    let here = additional(context).into_iter().filter(|volume| is_target(volume, name));
-    mounts.extend(here.map(|volume| {
-        let mut mount = json!({"name": volume.name, "mountPath": volume.mount_path});
-        put_sub_path(&mut mount, volume.sub_path.as_deref(), volume.is_sub_path_expr);
-        mount
-    }));
+    mounts.extend(additional::place(context).mounts_of(name));
     mounts
 }
 
-fn has_memory_volume(context: &Context<'_>) -> bool {
-    context.cluster.spec.enable_shm_volume == Some(true) || context.settings.enable_shm_volume
+/// The original mounts the memory volume even if the manifest says false (D18).
+pub(super) fn has_memory_volume(context: &Context<'_>) -> bool {
+    let (own, setting) = (context.cluster.spec.enable_shm_volume, context.settings.enable_shm_volume);
+    if context.level.repairs(Level::REPAIRED) { own.unwrap_or(setting) } else { own == Some(true) || setting }
+}
+
+/// Name of the volume of a Secret: the Secret's, which may have dots and be longer than a volume's
+/// name can be (D2). The original uses it as it is, and the API server refuses the pods.
+pub(super) fn volume_name(context: &Context<'_>, secret: &str) -> String {
+    const LONGEST: usize = 63;
+    let inside = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let fits = secret.len() <= LONGEST
+        && secret.chars().all(inside)
+        && !secret.starts_with('-')
+        && !secret.ends_with('-');
+    if fits || !context.level.repairs(Level::REPAIRED) {
+        return secret.to_owned();
+    }
+    // The hash keeps names apart that become the same.
+    let hash = format!("{:08x}", fnv(secret));
+    let readable: String = secret.chars().map(|c| if inside(c) { c } else { '-' }).collect();
+    let readable: String = readable.trim_matches('-').chars().take(LONGEST - hash.len() - 1).collect();
+    format!("{readable}-{hash}")
+}
+
+/// FNV-1a: short, the same everywhere, and no secret.
+fn fnv(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 fn data_mount(context: &Context<'_>) -> Value {
@@ -93,43 +119,22 @@ fn put_sub_path(mount: &mut Value, path: Option<&str>, is_expression: Option<boo
     put(mount, key, json!(path.unwrap_or_default()));
 }
 
-/// The manifest's volumes, then those of certificates; none whose place is already taken.
-fn additional(context: &Context<'_>) -> Vec<AdditionalVolume> {
-    let mut accepted: Vec<AdditionalVolume> = Vec::new();
-    let own = context.cluster.spec.additional_volumes.clone().unwrap_or_default();
-    for volume in own.into_iter().chain(tls_volumes(context)) {
-        let taken = accepted.iter().any(|other| other.mount_path == volume.mount_path);
-        if !taken && volume.mount_path != DATA_MOUNT {
-            accepted.push(volume);
-        }
-    }
-    accepted
-}
-
-fn is_target(volume: &AdditionalVolume, container: &str) -> bool {
-    let targets = volume.target_containers.as_deref().unwrap_or_default();
-    if targets.is_empty() {
-        return container == POSTGRES_CONTAINER;
-    }
-    targets.iter().any(|target| target == "all" || target == container)
-}
-
 fn tls<'a>(context: &'a Context<'_>) -> Option<&'a Tls> {
     context.cluster.spec.tls.as_ref().filter(|tls| !tls.secret_name.is_empty())
 }
 
 fn tls_volumes(context: &Context<'_>) -> Vec<AdditionalVolume> {
     let Some(tls) = tls(context) else { return Vec::new() };
-    let mut volumes = vec![certificates(&tls.secret_name, "/tls")];
+    let mut volumes = vec![certificates(context, &tls.secret_name, "/tls")];
     if let (Some(_), Some(secret)) = (given(&tls.ca_file), given(&tls.ca_secret_name)) {
-        volumes.push(certificates(secret, "/tlsca"));
+        volumes.push(certificates(context, secret, "/tlsca"));
     }
     volumes
 }
 
-fn certificates(secret: &str, mount_path: &str) -> AdditionalVolume {
+fn certificates(context: &Context<'_>, secret: &str, mount_path: &str) -> AdditionalVolume {
     AdditionalVolume {
-        name: secret.to_owned(),
+        name: volume_name(context, secret),
         mount_path: mount_path.to_owned(),
         volume_source: json!({"secret": {"secretName": secret, "defaultMode": CERTIFICATE_MODE}}),
         ..AdditionalVolume::default()
@@ -157,68 +162,3 @@ fn given(text: &Option<String>) -> Option<&str> {
 fn below(directory: &str, file: &str) -> String {
     if file.starts_with('/') { file.to_owned() } else { format!("{directory}/{file}") }
 }
-
-/// Keys of a volume source in Kubernetes' spelling: existing manifests write them in any case.
-fn with_usual_case(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => Value::Object(
-            map.iter().map(|(key, value)| (usual_key(key), with_usual_case(value))).collect::<Map<_, _>>(),
-        ),
-        Value::Array(items) => items.iter().map(with_usual_case).collect(),
-        other => other.clone(),
-    }
-}
-
-fn usual_key(key: &str) -> String {
-    KEYS.iter()
-        .find(|usual| usual.eq_ignore_ascii_case(key))
-        .map_or_else(|| key.to_owned(), |usual| (*usual).to_owned())
-}
-
-/// Keys of the volume sources that manifests use.
-const KEYS: [&str; 44] = [
-    "awsElasticBlockStore",
-    "volumeID",
-    "azureDisk",
-    "azureFile",
-    "cephfs",
-    "cinder",
-    "configMap",
-    "csi",
-    "driver",
-    "volumeAttributes",
-    "nodePublishSecretRef",
-    "downwardAPI",
-    "emptyDir",
-    "medium",
-    "sizeLimit",
-    "ephemeral",
-    "volumeClaimTemplate",
-    "fc",
-    "flexVolume",
-    "gcePersistentDisk",
-    "gitRepo",
-    "glusterfs",
-    "hostPath",
-    "path",
-    "type",
-    "image",
-    "iscsi",
-    "nfs",
-    "server",
-    "persistentVolumeClaim",
-    "claimName",
-    "readOnly",
-    "projected",
-    "sources",
-    "secret",
-    "secretName",
-    "defaultMode",
-    "optional",
-    "items",
-    "key",
-    "mode",
-    "name",
-    "serviceAccountToken",
-    "fsType",
-];

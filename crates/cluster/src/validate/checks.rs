@@ -238,22 +238,20 @@ fn missing(field: &str) -> Problem {
     Problem::new(field, "is missing", "add it, it has no default")
 }
 
-/// A place can be used once. What the contract merely skips is skipped, with a notice.
-fn volumes(cluster: &mut Cluster, problems: &mut Vec<Problem>) {
-    let mut names_seen = BTreeSet::from([names::DATA_VOLUME.to_owned()]);
-    let mut places = BTreeSet::from([names::DATA_MOUNT.to_owned()]);
+/// Two volumes cannot have one name. What uses a path a second time is left out by the rendering.
+fn volumes(cluster: &Cluster, problems: &mut Vec<Problem>) {
+    let mut sources = BTreeMap::from([(names::DATA_VOLUME, &Value::Null)]);
+    let mut places = BTreeSet::from([names::DATA_MOUNT]);
     for (index, volume) in cluster.spec.additional_volumes.iter().flatten().enumerate() {
         let field = format!("spec.additionalVolumes[{index}]");
         if !volume.volume_source.is_object() {
             problems.push(missing(&format!("{field}.volumeSource")));
         }
-        if !places.insert(volume.mount_path.clone()) {
-            cluster.notices.push(Problem::new(
-                format!("{field}.mountPath"),
-                format!("{} is already used, so this volume is left out", volume.mount_path),
-                "choose another path",
-            ));
-        } else if !names_seen.insert(volume.name.clone()) {
+        if !places.insert(&volume.mount_path) {
+            continue;
+        }
+        let source = sources.entry(&volume.name).or_insert(&volume.volume_source);
+        if **source != volume.volume_source {
             problems.push(Problem::new(
                 format!("{field}.name"),
                 format!("{:?} is already used", volume.name),

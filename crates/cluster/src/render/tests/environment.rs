@@ -147,7 +147,7 @@ fn the_first_variable_of_a_name_wins_in_any_case() {
         [
             "clone_aws_endpoint=s3.eu-west-1.amazonaws.com",
             "custom_variable=configmap-test",
-            "wal_s3_bucket=global-s3-bucket-configmap",
+            "WAL_S3_BUCKET=global-s3-bucket-configmap",
             &suffix,
             "WAL_BUCKET_SCOPE_PREFIX="
         ]
