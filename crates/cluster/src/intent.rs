@@ -153,6 +153,26 @@ pub struct Intent {
     pub notices: Vec<Problem>,
 }
 
+impl Object {
+    /// The body as server-side apply takes it: of two variables of one name, which the original's
+    /// level may have (D22), the one that counts.
+    pub fn applied(&self) -> Value {
+        let mut body = self.body.clone();
+        let containers = body.pointer_mut("/spec/template/spec/containers").and_then(Value::as_array_mut);
+        for list in
+            containers.into_iter().flatten().filter_map(|container| container.get_mut("env")?.as_array_mut())
+        {
+            let all = list.clone();
+            let mut index = 0;
+            list.retain(|variable| {
+                index += 1;
+                !all[index..].iter().any(|later| later["name"] == variable["name"])
+            });
+        }
+        body
+    }
+}
+
 impl Intent {
     /// The StatefulSet as `level` renders it.
     pub fn stateful_set_at(&self, level: Level) -> &Object {

@@ -66,9 +66,13 @@ fn compare(desired: &Value, live: Option<&Value>, path: &str, found: &mut Vec<Di
 
 fn compare_lists(desired: &[Value], live: &[Value], path: &str, found: &mut Vec<Difference>) {
     if let Some(key) = list_key(path, desired) {
-        for element in desired {
+        for (index, element) in desired.iter().enumerate() {
             let name = &element[key];
-            let twin = live.iter().find(|candidate| &candidate[key] == name);
+            // Of two variables of one name the last one counts: the original writes such lists (D22).
+            if desired[index + 1..].iter().any(|later| &later[key] == name) {
+                continue;
+            }
+            let twin = live.iter().rfind(|candidate| &candidate[key] == name);
             let below = format!("{path}[{}]", name.as_str().map_or(name.to_string(), str::to_owned));
             match twin {
                 Some(twin) if is_json_text(name) => compare_json_text(element, twin, &below, found),
@@ -243,6 +247,18 @@ mod tests {
             json!({"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}], "args": ["x"]});
         let live = json!({"env": [{"name": "B", "value": "3"}], "args": ["x", "y"]});
         assert_eq!(paths(&desired, &live), ["args", "env[A]", "env[B].value"]);
+    }
+
+    #[test]
+    fn d22_the_last_variable_of_a_name_counts() {
+        let env = |values: &[&str]| {
+            let all: Vec<_> = values.iter().map(|value| json!({"name": "A", "value": value})).collect();
+            json!({ "env": all })
+        };
+        assert_eq!(paths(&env(&["1", "2"]), &env(&["1", "2"])), Vec::<String>::new());
+        assert_eq!(paths(&env(&["1", "2"]), &env(&["2"])), Vec::<String>::new());
+        assert_eq!(paths(&env(&["2"]), &env(&["1", "2"])), Vec::<String>::new());
+        assert_eq!(paths(&env(&["1"]), &env(&["1", "2"])), ["env[A].value"]);
     }
 
     #[test]

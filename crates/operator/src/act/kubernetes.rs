@@ -29,7 +29,7 @@ pub async fn apply(client: &Client, object: &Object, whole_lists: &[String]) -> 
         }
     }
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    written(api.patch(&object.name, &parameters, &Patch::Apply(&object.body)).await)
+    written(api.patch(&object.name, &parameters, &Patch::Apply(&object.applied())).await)
 }
 
 /// Creates an object that nobody may overwrite; that it exists already is fine.
