@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::kubectl::Kubectl;
+use crate::psql::{self, Login};
 use crate::wait::{Look, wait_until};
 
 /// How long a new cluster may take until it is Ready, in seconds.
@@ -212,6 +213,38 @@ impl Cluster {
         let secret = self.secret(role);
         let template = "go-template={{.data.password | base64decode}}";
         self.kubectl.run(&["get", "secret", &secret, "-o", template])
+    }
+
+    /// Who logs in through the Service of the primary, encrypted, with the password of the moment.
+    ///
+    /// # Errors
+    /// When the role has no credential Secret.
+    pub fn login(&self, role: &str, database: &str) -> Result<Login> {
+        Ok(Login {
+            host: self.name.clone(),
+            user: role.to_owned(),
+            password: self.password(role)?,
+            database: database.to_owned(),
+            sslmode: "require".to_owned(),
+        })
+    }
+
+    /// One statement in the primary's own container, as the superuser: rows, one a line.
+    ///
+    /// # Errors
+    /// When there is not exactly one primary, or `psql` fails; with its words.
+    pub fn sql(&self, database: &str, sql: &str) -> Result<String> {
+        self.sql_in(&self.primary()?.name, database, sql)
+    }
+
+    /// One statement in the container of a pod, as the superuser.
+    ///
+    /// # Errors
+    /// When `psql` fails; with its words.
+    pub fn sql_in(&self, pod: &str, database: &str, sql: &str) -> Result<String> {
+        let psql = ["exec", pod, "-c", "postgres", "--", "psql", "-U", "postgres", "-d", database];
+        let arguments = [&psql[..], &psql::PLAIN, &["-c", sql]].concat();
+        self.kubectl.run(&arguments)
     }
 
     /// Name of the credential Secret of a role.

@@ -1,4 +1,4 @@
-//! Taking a node's network away and giving it back, and keeping pods off a node.
+//! Taking a node's network away and giving it back, keeping pods off a node, naming images.
 
 use std::process::Command;
 
@@ -43,8 +43,21 @@ impl Drop for Down {
     }
 }
 
-/// The program is the one that runs the tests, if it says so; it needs no build then.
 fn node_command(name: &str, state: &str) -> Result<()> {
+    xtask(&["node", name, state])
+}
+
+/// Gives the nodes' images one more name: `cargo xtask tag IMAGE NAME`. The same content under
+/// another name is another image to everybody.
+///
+/// # Errors
+/// When the command fails: only nodes of the local cluster can be told.
+pub fn tag_image(image: &str, name: &str) -> Result<()> {
+    xtask(&["tag", image, name])
+}
+
+/// The program is the one that runs the tests, if it says so; it needs no build then.
+fn xtask(arguments: &[&str]) -> Result<()> {
     let mut command = match std::env::var_os("MATRIARCH_XTASK") {
         Some(program) => Command::new(program),
         None => {
@@ -54,13 +67,13 @@ fn node_command(name: &str, state: &str) -> Result<()> {
         }
     };
     let output = command
-        .args(["node", name, state])
+        .args(arguments)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .output()
         .context("cannot run `cargo xtask`")?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!("cargo xtask node {name} {state}: {}", said.trim_end());
+        bail!("cargo xtask {}: {}", arguments.join(" "), said.trim_end());
     }
     Ok(())
 }

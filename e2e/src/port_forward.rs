@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use crate::kubectl::{Background, Kubectl};
 
@@ -58,7 +59,7 @@ impl PortForward {
     pub fn get(&self, path: &str) -> Result<Answer> {
         let mut path = path.to_owned();
         for _ in 0..3 {
-            let (answer, location) = self.get_once(&path)?;
+            let (answer, location) = self.exchange("GET", &path, "")?;
             match location {
                 Some(next) if (300..400).contains(&answer.status) => path = next,
                 _ => return Ok(answer),
@@ -67,10 +68,23 @@ impl PortForward {
         bail!("{path}: redirected too often")
     }
 
-    fn get_once(&self, path: &str) -> Result<(Answer, Option<String>)> {
+    /// A request with a JSON body.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn send(&self, method: &str, path: &str, body: &Value) -> Result<Answer> {
+        Ok(self.exchange(method, path, &body.to_string())?.0)
+    }
+
+    fn exchange(&self, method: &str, path: &str, body: &str) -> Result<(Answer, Option<String>)> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+        write!(
+            stream,
+            "{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )?;
         let mut text = String::new();
         stream.read_to_string(&mut text)?;
         let (head, body) = text.split_once("\r\n\r\n").context("no HTTP answer")?;

@@ -28,7 +28,7 @@ pub fn local(port: u16, user: &str, password: &str, database: &str, sql: &str) -
 }
 
 /// No start-up file, only the rows, errors end it.
-const PLAIN: [&str; 4] = ["-X", "-A", "-t", "-vON_ERROR_STOP=1"];
+pub(crate) const PLAIN: [&str; 4] = ["-X", "-A", "-t", "-vON_ERROR_STOP=1"];
 
 /// A pod that runs clients, as an application would be beside the database.
 pub struct ClientPod {
@@ -70,15 +70,16 @@ spec:
     ///
     /// # Errors
     /// When `psql` fails; with its words.
-    pub fn psql(&self, login: &Login<'_>, sql: &str) -> Result<String> {
+    pub fn psql(&self, login: &Login, sql: &str) -> Result<String> {
         let conninfo = login.conninfo();
         let password = format!("PGPASSWORD={}", login.password);
         let mut arguments = vec!["exec", Self::NAME, "--", "env", &password, "psql", &conninfo];
         arguments.extend_from_slice(&PLAIN);
         arguments.extend_from_slice(&["-c", sql]);
         // Errors show the command line; the password is nobody's business.
-        let hidden =
-            |error: anyhow::Error| anyhow::anyhow!("{}", format!("{error:#}").replace(login.password, "***"));
+        let hidden = |error: anyhow::Error| {
+            anyhow::anyhow!("{}", format!("{error:#}").replace(&login.password, "***"))
+        };
         self.kubectl.run(&arguments).map_err(hidden)
     }
 
@@ -101,20 +102,20 @@ spec:
 
 /// Who logs in where, and how.
 #[derive(Clone, Debug)]
-pub struct Login<'a> {
+pub struct Login {
     /// Service, or pod address.
-    pub host: &'a str,
+    pub host: String,
     /// Role.
-    pub user: &'a str,
+    pub user: String,
     /// Its password.
-    pub password: &'a str,
+    pub password: String,
     /// Database.
-    pub database: &'a str,
+    pub database: String,
     /// `require` or `disable`.
-    pub sslmode: &'a str,
+    pub sslmode: String,
 }
 
-impl Login<'_> {
+impl Login {
     /// As libpq takes it. A connection whose server has vanished is given up after a few
     /// seconds.
     pub fn conninfo(&self) -> String {

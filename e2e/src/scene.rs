@@ -44,6 +44,15 @@ impl Scene {
         }
     }
 
+    /// A test that awaits a capability: it is left out, and says what it awaits. With
+    /// `MATRIARCH_E2E_PENDING=1` it is played, to see how far it comes.
+    pub fn pending(name: &'static str, awaits: &str, play: impl FnOnce(&Self) -> Result<()>) {
+        if std::env::var("MATRIARCH_E2E_PENDING").as_deref() == Ok("1") {
+            return Self::run(name, play);
+        }
+        println!("e2e-left-out {name}: pending: {awaits}");
+    }
+
     fn open(name: &'static str) -> Result<Self> {
         let namespace = format!("e2e-{}-{}", name.replace('_', "-"), std::process::id());
         let kubectl = Kubectl::new(&namespace);

@@ -20,7 +20,7 @@ impl Writer {
     ///
     /// # Errors
     /// When the table cannot be made or no row is acknowledged within 30 seconds.
-    pub fn start(client: &ClientPod, login: &Login<'_>) -> Result<Self> {
+    pub fn start(client: &ClientPod, login: &Login) -> Result<Self> {
         client.psql(login, "create table written (number bigint primary key)")?;
         // A number is never tried twice: whether an unacknowledged row is there is open.
         let script = format!(
@@ -66,7 +66,7 @@ impl Writer {
     ///
     /// # Errors
     /// When rows are missing: their numbers.
-    pub fn stop_and_check(self, client: &ClientPod, login: &Login<'_>) -> Result<usize> {
+    pub fn stop_and_check(self, client: &ClientPod, login: &Login) -> Result<usize> {
         // Ending kubectl alone would leave the loop running in the pod.
         client.run("touch /tmp/stop")?;
         drop(self.process);

@@ -35,8 +35,7 @@ fn synchronous_mode_loses_no_acknowledged_row() {
         let cluster = Cluster::create(kubectl, "acid-synchronous", 2, synchronous)?;
         let client = ClientPod::start(kubectl, None)?;
         cluster.wait_ready()?;
-        let password = cluster.password("zalando")?;
-        let login = foo(&cluster, &password);
+        let login = cluster.login("zalando", "foo")?;
         synchronous_replica(&cluster, kubectl, &client, &login)?;
         scene.step("ready, with a synchronous replica");
 
@@ -63,10 +62,6 @@ fn synchronous_mode_loses_no_acknowledged_row() {
     });
 }
 
-fn foo<'a>(cluster: &'a Cluster, password: &'a str) -> Login<'a> {
-    Login { host: cluster.name(), user: "zalando", password, database: "foo", sslmode: "require" }
-}
-
 fn service_leads_to(cluster: &Cluster, primary: &Pod) -> Result<()> {
     wait_until("the Service leads to the new primary alone", 30, || {
         let behind = cluster.behind_service(cluster.name())?;
@@ -76,8 +71,7 @@ fn service_leads_to(cluster: &Cluster, primary: &Pod) -> Result<()> {
 }
 
 fn writable(cluster: &Cluster, client: &ClientPod) -> Result<()> {
-    let password = cluster.password("zalando")?;
-    let login = foo(cluster, &password);
+    let login = cluster.login("zalando", "foo")?;
     wait_until("a write through the Service succeeds", 30, || {
         client.psql(&login, "create table if not exists after_failover (n int)")?;
         Ok(Look::Done(()))
@@ -88,8 +82,7 @@ fn rejoined(cluster: &Cluster, client: &ClientPod, old: &Pod) -> Result<()> {
     cluster.wait_for_replica(&old.name, 120)?;
     let again = cluster.replicas()?.into_iter().find(|pod| pod.name == old.name);
     ensure!(again.is_some_and(|pod| pod.uid != old.uid), "{} is the same pod", old.name);
-    let password = cluster.password("postgres")?;
-    let login = Login { user: "postgres", ..foo(cluster, &password) };
+    let login = cluster.login("postgres", "postgres")?;
     wait_until("the old primary streams from the new one", 60, || {
         let sql = "select application_name from pg_stat_replication where state = 'streaming'";
         let streaming = client.psql(&login, sql)?;
@@ -103,7 +96,7 @@ fn synchronous_replica(
     cluster: &Cluster,
     kubectl: &Kubectl,
     client: &ClientPod,
-    login: &Login<'_>,
+    login: &Login,
 ) -> Result<()> {
     let object = format!("configmap/{}-sync", cluster.name());
     wait_until("a replica is synchronous", 90, || {

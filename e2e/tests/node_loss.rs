@@ -3,7 +3,6 @@
 
 use anyhow::{Context, Result, ensure};
 use matriarch_e2e::node::{Cordon, Down};
-use matriarch_e2e::psql::Login;
 use matriarch_e2e::{ClientPod, Cluster, Kubectl, Look, Pod, Scene, operator, wait_until};
 
 #[test]
@@ -14,14 +13,7 @@ fn primary_survives_the_loss_of_its_node() {
         let client = ClientPod::start(kubectl, Some(&safe))?;
         let (cluster, primary) = cluster_away_from(kubectl, &safe)?;
         scene.step(&format!("primary on {}, operator and client on {safe}", primary.node));
-        let password = cluster.password("zalando")?;
-        let login = Login {
-            host: cluster.name(),
-            user: "zalando",
-            password: &password,
-            database: "foo",
-            sslmode: "require",
-        };
+        let login = cluster.login("zalando", "foo")?;
         client.psql(&login, "create table written (number int); insert into written values (1)")?;
 
         caught_up(&client, &cluster)?;
@@ -49,14 +41,7 @@ fn primary_survives_the_loss_of_its_node() {
 
 /// Replication is asynchronous: what the replica has not got is rightly lost with the node.
 fn caught_up(client: &ClientPod, cluster: &Cluster) -> Result<()> {
-    let password = cluster.password("postgres")?;
-    let login = Login {
-        host: cluster.name(),
-        user: "postgres",
-        password: &password,
-        database: "postgres",
-        sslmode: "require",
-    };
+    let login = cluster.login("postgres", "postgres")?;
     wait_until("the replica has all of the WAL", 30, || {
         let sql = "select state, pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)
             from pg_stat_replication";

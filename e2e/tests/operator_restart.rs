@@ -2,7 +2,6 @@
 //! cluster completes.
 
 use anyhow::ensure;
-use matriarch_e2e::psql::Login;
 use matriarch_e2e::{ClientPod, Cluster, Look, Scene, operator, wait_until};
 
 #[test]
@@ -25,14 +24,7 @@ fn creation_completes_after_the_operator_was_killed() {
         cluster.wait_ready()?;
         scene.step("the cluster is complete");
         let client = ClientPod::start(kubectl, None)?;
-        let password = cluster.password("zalando")?;
-        let login = Login {
-            host: cluster.name(),
-            user: "zalando",
-            password: &password,
-            database: "foo",
-            sslmode: "require",
-        };
+        let login = cluster.login("zalando", "foo")?;
         let answer = client.psql(&login, "select current_user, current_database()")?;
         ensure!(answer == "zalando|foo", "not user and database: {answer}");
         cluster.wait_settled(60)

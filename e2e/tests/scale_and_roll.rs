@@ -7,7 +7,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use matriarch_e2e::psql::Login;
 use matriarch_e2e::{ClientPod, Cluster, Kubectl, Look, Pod, Scene, wait_until};
 use serde_json::{Value, json};
 
@@ -56,14 +55,7 @@ fn a_bad_image_stops_at_one_replica_and_its_correction_heals() {
 }
 
 fn ask(cluster: &Cluster, client: &ClientPod, sql: &str) -> Result<String> {
-    let password = cluster.password("postgres")?;
-    let login = Login {
-        host: cluster.name(),
-        user: "postgres",
-        password: &password,
-        database: "postgres",
-        sslmode: "require",
-    };
+    let login = cluster.login("postgres", "postgres")?;
     client.psql(&login, sql)
 }
 
@@ -91,14 +83,7 @@ fn users_databases_parameters(cluster: &Cluster, client: &ClientPod) -> Result<(
         let seen = ask(cluster, client, sql)?;
         Ok(Look::when(seen == "bar=later foo=later|t|5s", seen))
     })?;
-    let password = cluster.password("later")?;
-    let login = Login {
-        host: cluster.name(),
-        user: "later",
-        password: &password,
-        database: "bar",
-        sslmode: "require",
-    };
+    let login = cluster.login("later", "bar")?;
     ensure!(client.psql(&login, "select current_user")? == "later", "later cannot log in");
     cluster.wait_settled(60)
 }

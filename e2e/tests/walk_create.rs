@@ -136,9 +136,12 @@ fn from_this_machine(kubectl: &Kubectl, cluster: &Cluster) -> Result<()> {
 }
 
 fn through_the_service(client: &ClientPod, cluster: &Cluster) -> Result<()> {
-    let password = cluster.password("foo_user")?;
-    let login =
-        |host, sslmode| Login { host, user: "foo_user", password: &password, database: "foo", sslmode };
+    let through = cluster.login("foo_user", "foo")?;
+    let login = |host: &str, sslmode: &str| Login {
+        host: host.to_owned(),
+        sslmode: sslmode.to_owned(),
+        ..through.clone()
+    };
     let recovery = "select pg_is_in_recovery()";
     let primary = client.psql(&login(NAME, "require"), recovery)?;
     ensure!(primary == "f", "the Service {NAME} does not lead to the primary");

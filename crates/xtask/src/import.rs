@@ -77,9 +77,8 @@ fn ensure(checkout: &Checkout, node: &str, image: &ImageArchive) -> Result<bool>
     }
     let archive =
         File::open(&image.archive).with_context(|| format!("cannot open {}", image.archive.display()))?;
-    let mut command = entered(checkout)?;
+    let mut command = images_of(checkout, node)?;
     // The archive comes through standard input: its path may be hidden inside.
-    command.args(["ctr", "--address", &format!("/run/{node}/containerd.sock"), "--namespace", "k8s.io"]);
     command.args(["images", "import", "-"]).stdin(archive);
     let output = command.output().with_context(|| format!("cannot run {}", shell::describe(&command)))?;
     if !output.status.success() {
@@ -88,6 +87,25 @@ fn ensure(checkout: &Checkout, node: &str, image: &ImageArchive) -> Result<bool>
     }
     files::write_atomically(&record, &image.digest)?;
     Ok(true)
+}
+
+/// Gives an image of every node one more name: `cargo xtask tag`. The name may exist.
+pub fn tag(image: &str, name: &str) -> Result<()> {
+    let checkout = Checkout::find()?;
+    let cluster =
+        up::running(&checkout)?.context("no local cluster is running: run `cargo xtask up` first")?;
+    for number in 1..=cluster.nodes {
+        let mut command = images_of(&checkout, &network::node_name(number))?;
+        shell::output(command.args(["images", "tag", "--force", image, name]))?;
+    }
+    Ok(())
+}
+
+/// `ctr` for the images of a node, arguments to follow.
+fn images_of(checkout: &Checkout, node: &str) -> Result<Command> {
+    let mut command = entered(checkout)?;
+    command.args(["ctr", "--address", &format!("/run/{node}/containerd.sock"), "--namespace", "k8s.io"]);
+    Ok(command)
 }
 
 /// Runs a program inside: `cargo xtask enter`.

@@ -67,6 +67,14 @@ enum Task {
         /// Archives.
         files: Vec<PathBuf>,
     },
+    /// Gives an image of the local cluster's nodes one more name.
+    #[command(hide = true)]
+    Tag {
+        /// A name that it has, in full: `localhost/matriarch/instance:dev`.
+        image: String,
+        /// The further name, in full.
+        name: String,
+    },
     /// Runs a program inside the namespaces of the local cluster.
     #[command(hide = true)]
     Enter {
@@ -104,6 +112,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Images => images::run().map(done),
         Task::Node(arguments) => node_link::node(&arguments).map(done),
         Task::Import { files } => import::files(&files).map(done),
+        Task::Tag { image, name } => import::tag(&image, &name).map(done),
         Task::Enter { words } => import::enter(&words),
         Task::Supervise { state } => supervisor::outer(&state).map(done),
         Task::Init { state } => supervisor::init(&state).map(done),

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -21,15 +21,7 @@ where
 pub fn output(command: &mut Command) -> Result<String> {
     command.stdin(Stdio::null());
     let output = command.output().with_context(|| format!("cannot run {}", describe(command)))?;
-    if !output.status.success() {
-        bail!(
-            "{} ended with {}: {}",
-            describe(command),
-            output.status,
-            last_lines(&String::from_utf8_lossy(&output.stderr), 8)
-        );
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    printed(command, &output)
 }
 
 /// Runs a line of words; for words without spaces only.
@@ -51,13 +43,14 @@ pub fn with_input(command: &mut Command, input: &str) -> Result<String> {
         stdin.write_all(input.as_bytes()).ok();
     }
     let output = child.wait_with_output()?;
+    printed(command, &output)
+}
+
+/// The standard output of a command that ended well, or the command with its last words.
+fn printed(command: &Command, output: &Output) -> Result<String> {
     if !output.status.success() {
-        bail!(
-            "{} ended with {}: {}",
-            describe(command),
-            output.status,
-            last_lines(&String::from_utf8_lossy(&output.stderr), 8)
-        );
+        let words = String::from_utf8_lossy(&output.stderr);
+        bail!("{} ended with {}: {}", describe(command), output.status, last_lines(&words, 8));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -103,6 +96,14 @@ mod tests {
     #[test]
     fn a_failure_names_the_command_and_its_last_words() {
         let error = output(&mut command("sh", ["-c", "echo broken >&2; exit 3"]))
+            .expect_err("the command fails")
+            .to_string();
+        assert!(error.contains("sh -c") && error.contains("broken"), "{error}");
+    }
+
+    #[test]
+    fn a_failure_with_input_does_so_too() {
+        let error = with_input(&mut command("sh", ["-c", "cat >&2; exit 3"]), "broken")
             .expect_err("the command fails")
             .to_string();
         assert!(error.contains("sh -c") && error.contains("broken"), "{error}");
