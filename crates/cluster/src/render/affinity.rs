@@ -1,5 +1,7 @@
 //! Where pods run: affinity, topology spread and tolerations.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::{Context, put};
@@ -8,14 +10,21 @@ use crate::level::Level;
 const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
 const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
 
-/// `affinity` of a pod; null if there is none.
+/// `affinity` of a database pod; null if there is none.
 pub(super) fn affinity(context: &Context<'_>) -> Value {
+    apart_from(context, &context.labels())
+}
+
+/// `affinity` of a pod that keeps away from pods with these labels, if the settings ask for it;
+/// null if there is none.
+pub(super) fn apart_from(context: &Context<'_>, labels: &BTreeMap<String, String>) -> Value {
     let settings = context.settings;
     let mut affinity = json!({});
-    put(&mut affinity, "nodeAffinity", node_affinity(context));
+    let node_affinity = context.cluster.spec.node_affinity.clone();
+    put(&mut affinity, "nodeAffinity", on_ready_nodes(context, node_affinity));
     if settings.enable_pod_antiaffinity {
         let term = json!({
-            "labelSelector": {"matchLabels": context.labels()},
+            "labelSelector": {"matchLabels": labels},
             "topologyKey": settings.pod_antiaffinity_topology_key,
         });
         affinity["podAntiAffinity"] = if settings.pod_antiaffinity_preferred_during_scheduling {
@@ -27,9 +36,9 @@ pub(super) fn affinity(context: &Context<'_>) -> Value {
     affinity
 }
 
-/// The manifest's node affinity with the readiness labels.
-fn node_affinity(context: &Context<'_>) -> Value {
-    let mut affinity = context.cluster.spec.node_affinity.clone().unwrap_or_else(|| json!({}));
+/// A node affinity with the readiness labels.
+pub(super) fn on_ready_nodes(context: &Context<'_>, own: Option<Value>) -> Value {
+    let mut affinity = own.unwrap_or_else(|| json!({}));
     let readiness: Vec<Value> = context
         .settings
         .node_readiness_label

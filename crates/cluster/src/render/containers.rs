@@ -11,13 +11,11 @@ pub(super) fn postgres(context: &Context<'_>) -> (Value, Vec<Problem>) {
     let (spec, settings) = (&context.cluster.spec, context.settings);
     let (resources, notices) = resources::postgres(context);
     let image = spec.docker_image.as_deref().filter(|image| !image.is_empty());
-    let ports =
-        [PATRONI_PORT, POSTGRES_PORT, 8080].map(|port| json!({"containerPort": port, "protocol": "TCP"}));
     let mut container = json!({
         "name": POSTGRES_CONTAINER,
         "image": image.unwrap_or(&settings.docker_image),
         "imagePullPolicy": "IfNotPresent",
-        "ports": ports,
+        "ports": ports(),
         "env": environment::postgres(context),
         "resources": resources,
         "securityContext": security(context),
@@ -32,13 +30,23 @@ pub(super) fn postgres(context: &Context<'_>) -> (Value, Vec<Problem>) {
     (container, notices)
 }
 
+/// The three ports that the contract gives to database and backup containers.
+pub(super) fn ports() -> Value {
+    json!([PATRONI_PORT, POSTGRES_PORT, 8080].map(|port| json!({"containerPort": port, "protocol": "TCP"})))
+}
+
+/// Security of a container that needs no further capabilities.
+pub(super) fn plain_security(context: &Context<'_>) -> Value {
+    json!({
+        "privileged": context.settings.spilo_privileged,
+        "allowPrivilegeEscalation": context.settings.spilo_allow_privilege_escalation,
+        "readOnlyRootFilesystem": false,
+    })
+}
+
 fn security(context: &Context<'_>) -> Value {
     let settings = context.settings;
-    let mut security = json!({
-        "privileged": settings.spilo_privileged,
-        "allowPrivilegeEscalation": settings.spilo_allow_privilege_escalation,
-        "readOnlyRootFilesystem": false,
-    });
+    let mut security = plain_security(context);
     let capabilities: Vec<_> =
         settings.additional_pod_capabilities.iter().map(|name| name.to_uppercase()).collect();
     if !capabilities.is_empty() {

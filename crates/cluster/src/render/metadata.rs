@@ -77,10 +77,14 @@ impl Context<'_> {
     }
 
     /// Annotations of the StatefulSet: inherited, and those that match a downscaler expression.
-    /// An expression that cannot be read matches nothing; the original then writes no annotation
-    /// at all (D7).
     pub(super) fn downscaler(&self) -> Map {
-        let mut annotations = self.inherited(Map::new());
+        self.downscaled(Map::new())
+    }
+
+    /// `base` with what is inherited and what matches a downscaler expression. An expression that
+    /// cannot be read matches nothing; the original then writes no annotation at all (D7).
+    pub(super) fn downscaled(&self, base: Map) -> Map {
+        let mut annotations = self.inherited(base);
         let broken = |pattern: &String| Regex::new(pattern).is_err();
         if !self.level.repairs(Level::REPAIRED) && self.settings.downscaler_annotations.iter().any(broken) {
             return Map::new();
@@ -96,11 +100,16 @@ impl Context<'_> {
         annotations
     }
 
-    /// Annotations of pods.
-    pub(super) fn pod_annotations(&self) -> Map {
+    /// Annotations of every kind of pod.
+    pub(super) fn plain_pod_annotations(&self) -> Map {
         let mut annotations = self.settings.custom_pod_annotations.clone();
         annotations.extend(self.cluster.spec.pod_annotations.clone().unwrap_or_default());
-        let mut annotations = self.inherited(annotations);
+        self.inherited(annotations)
+    }
+
+    /// Annotations of database and backup pods.
+    pub(super) fn pod_annotations(&self) -> Map {
+        let mut annotations = self.plain_pod_annotations();
         if !self.settings.kube_iam_role.is_empty() {
             annotations.insert(names::IAM_ROLE_ANNOTATION.to_owned(), self.settings.kube_iam_role.clone());
         }

@@ -18,16 +18,12 @@ pub(super) fn template(context: &Context<'_>) -> (Value, Vec<Problem>) {
 
 fn spec(context: &Context<'_>, postgres: Value) -> Value {
     let (manifest, settings) = (&context.cluster.spec, context.settings);
-    let grace = match settings.pod_terminate_grace_period.as_secs() {
-        0 => DEFAULT_GRACE_PERIOD,
-        seconds => seconds,
-    };
     let priority = manifest.pod_priority_class_name.clone().filter(|name| !name.is_empty());
     let mut all = vec![postgres];
     all.extend(containers::sidecars(context));
     let mut spec = json!({
         "serviceAccountName": settings.pod_service_account_name,
-        "terminationGracePeriodSeconds": grace,
+        "terminationGracePeriodSeconds": grace_period(context),
         "securityContext": security(context),
         "tolerations": affinity::tolerations(context),
         "containers": all,
@@ -45,7 +41,16 @@ fn spec(context: &Context<'_>, postgres: Value) -> Value {
     spec
 }
 
-fn security(context: &Context<'_>) -> Value {
+/// Seconds that a pod has to stop.
+pub(super) fn grace_period(context: &Context<'_>) -> u64 {
+    match context.settings.pod_terminate_grace_period.as_secs() {
+        0 => DEFAULT_GRACE_PERIOD,
+        seconds => seconds,
+    }
+}
+
+/// Ids that the pods' processes run with.
+pub(super) fn security(context: &Context<'_>) -> Value {
     let (manifest, settings) = (&context.cluster.spec, context.settings);
     let mut security = json!({});
     put(&mut security, "runAsUser", json!(manifest.spilo_run_as_user.or(settings.spilo_runasuser)));

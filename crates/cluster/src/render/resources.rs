@@ -47,7 +47,12 @@ pub(super) fn postgres(context: &Context<'_>) -> (Value, Vec<Problem>) {
 
 /// `resources` of a sidecar: no minimum and no maximum.
 pub(super) fn sidecar(context: &Context<'_>, own: Option<&Resources>) -> Value {
-    let (mut requests, mut limits) = filled(own, &Defaults::of_pods(context.settings));
+    other(context, own, &Defaults::of_pods(context.settings))
+}
+
+/// `resources` of any other container: no minimum and no maximum.
+pub(super) fn other(context: &Context<'_>, own: Option<&Resources>, defaults: &Defaults<'_>) -> Value {
+    let (mut requests, mut limits) = filled(own, defaults);
     reconcile(context.settings, &mut requests, &mut limits);
     texts(&requests, &limits)
 }

@@ -17,23 +17,8 @@ pub(super) fn render(context: &Context<'_>) -> Vec<Object> {
 }
 
 fn service(context: &Context<'_>, role: &str) -> Object {
-    let mut port = json!({
-        "name": "postgresql",
-        "port": names::POSTGRES_PORT,
-        "targetPort": names::POSTGRES_PORT,
-    });
-    let mut spec = json!({});
     let exposure = exposure(context, role);
-    spec["type"] = json!(exposure.type_name());
-    if exposure != Exposure::ClusterIp {
-        spec["externalTrafficPolicy"] = json!(context.settings.external_traffic_policy);
-    }
-    match exposure {
-        Exposure::NodePort(0) | Exposure::ClusterIp => {}
-        Exposure::NodePort(number) => port["nodePort"] = json!(number),
-        Exposure::LoadBalancer => spec["loadBalancerSourceRanges"] = source_ranges(context),
-    }
-    spec["ports"] = json!([port]);
+    let mut spec = exposed(context, exposure, "postgresql");
     if role == names::REPLICA || primary_has_selector(context) {
         spec["selector"] = json!(context.role_selector(role));
     }
@@ -46,6 +31,27 @@ fn service(context: &Context<'_>, role: &str) -> Object {
     context.object("v1", "Service", metadata, json!({"spec": spec}))
 }
 
+/// The `spec` of a Service with one port of this name, without selector.
+pub(super) fn exposed(context: &Context<'_>, exposure: Exposure, port_name: &str) -> Value {
+    let mut port = json!({
+        "name": port_name,
+        "port": names::POSTGRES_PORT,
+        "targetPort": names::POSTGRES_PORT,
+    });
+    let mut spec = json!({});
+    spec["type"] = json!(exposure.type_name());
+    if exposure != Exposure::ClusterIp {
+        spec["externalTrafficPolicy"] = json!(context.settings.external_traffic_policy);
+    }
+    match exposure {
+        Exposure::NodePort(0) | Exposure::ClusterIp => {}
+        Exposure::NodePort(number) => port["nodePort"] = json!(number),
+        Exposure::LoadBalancer => spec["loadBalancerSourceRanges"] = source_ranges(context),
+    }
+    spec["ports"] = json!([port]);
+    spec
+}
+
 /// Without ConfigMaps, Patroni itself writes the endpoints of the primary.
 fn primary_has_selector(context: &Context<'_>) -> bool {
     context.settings.kubernetes_use_configmaps && context.settings.etcd_host.is_empty()
@@ -53,7 +59,7 @@ fn primary_has_selector(context: &Context<'_>) -> bool {
 
 /// How a service is reached from outside.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Exposure {
+pub(super) enum Exposure {
     ClusterIp,
     /// With a fixed port, or 0.
     NodePort(i32),
@@ -61,6 +67,15 @@ enum Exposure {
 }
 
 impl Exposure {
+    /// The node port goes before the load balancer.
+    pub(super) fn of(node_port: bool, number: Option<i32>, balancer: bool) -> Self {
+        match (node_port, balancer) {
+            (true, _) => Self::NodePort(number.unwrap_or_default()),
+            (false, true) => Self::LoadBalancer,
+            (false, false) => Self::ClusterIp,
+        }
+    }
+
     fn type_name(self) -> &'static str {
         match self {
             Self::ClusterIp => "ClusterIP",
@@ -86,11 +101,7 @@ fn exposure(context: &Context<'_>, role: &str) -> Exposure {
             spec.enable_master_load_balancer.unwrap_or(settings.enable_master_load_balancer),
         )
     };
-    match (node_port, balancer) {
-        (true, _) => Exposure::NodePort(number.unwrap_or_default()),
-        (false, true) => Exposure::LoadBalancer,
-        (false, false) => Exposure::ClusterIp,
-    }
+    Exposure::of(node_port, number, balancer)
 }
 
 /// Without ranges a load balancer is closed.
@@ -102,6 +113,12 @@ fn source_ranges(context: &Context<'_>) -> Value {
 }
 
 fn annotations(context: &Context<'_>, role: &str, exposure: Exposure) -> BTreeMap<String, String> {
+    let dns = (exposure == Exposure::LoadBalancer).then(|| dns_names(context, role));
+    annotated(context, role, dns)
+}
+
+/// Annotations of a Service of this role, with its DNS names.
+pub(super) fn annotated(context: &Context<'_>, role: &str, dns: Option<String>) -> BTreeMap<String, String> {
     let spec = &context.cluster.spec;
     let of_role = if role == names::REPLICA {
         &spec.replica_service_annotations
@@ -111,32 +128,41 @@ fn annotations(context: &Context<'_>, role: &str, exposure: Exposure) -> BTreeMa
     let mut annotations = context.settings.custom_service_annotations.clone();
     annotations.extend(spec.service_annotations.clone().unwrap_or_default());
     annotations.extend(of_role.clone().unwrap_or_default());
-    if exposure == Exposure::LoadBalancer {
-        annotations.insert(names::DNS_ANNOTATION.to_owned(), dns_names(context, role));
-    }
+    annotations.extend(dns.map(|dns| (names::DNS_ANNOTATION.to_owned(), dns)));
     context.inherited(annotations)
+}
+
+/// The DNS name of a cluster, or of something that is named like one.
+pub(super) fn dns_name(context: &Context<'_>, role: &str, cluster: &str) -> String {
+    let settings = context.settings;
+    let format = if role == names::REPLICA {
+        &settings.replica_dns_name_format
+    } else {
+        &settings.master_dns_name_format
+    };
+    fill(context, format, cluster).replace("{namespace}", context.namespace()).to_lowercase()
+}
+
+fn fill(context: &Context<'_>, format: &str, cluster: &str) -> String {
+    format
+        .replace("{cluster}", cluster)
+        .replace("{team}", &context.cluster.identity.team)
+        .replace("{hostedzone}", &context.settings.db_hosted_zone)
 }
 
 /// The DNS name, and a second one without the team if the cluster's name starts with it.
 fn dns_names(context: &Context<'_>, role: &str) -> String {
     let settings = context.settings;
-    let (format, legacy) = if role == names::REPLICA {
-        (&settings.replica_dns_name_format, &settings.replica_legacy_dns_name_format)
+    let legacy = if role == names::REPLICA {
+        &settings.replica_legacy_dns_name_format
     } else {
-        (&settings.master_dns_name_format, &settings.master_legacy_dns_name_format)
+        &settings.master_legacy_dns_name_format
     };
-    let fill = |format: &str, cluster: &str| {
-        format
-            .replace("{cluster}", cluster)
-            .replace("{team}", &context.cluster.identity.team)
-            .replace("{hostedzone}", &settings.db_hosted_zone)
-    };
-    let first = fill(format, context.name()).replace("{namespace}", context.namespace());
-    let names = match without_team(context.name(), &context.cluster.identity.team) {
-        Some(rest) => format!("{first},{}", fill(legacy, rest)),
+    let first = dns_name(context, role, context.name());
+    match without_team(context.name(), &context.cluster.identity.team) {
+        Some(rest) => format!("{first},{}", fill(context, legacy, rest).to_lowercase()),
         None => first,
-    };
-    names.to_lowercase()
+    }
 }
 
 /// What follows the team and a dash in a cluster's name.

@@ -123,7 +123,8 @@ fn tls<'a>(context: &'a Context<'_>) -> Option<&'a Tls> {
     context.cluster.spec.tls.as_ref().filter(|tls| !tls.secret_name.is_empty())
 }
 
-fn tls_volumes(context: &Context<'_>) -> Vec<AdditionalVolume> {
+/// Volumes with the certificates that `spec.tls` names.
+pub(super) fn tls_volumes(context: &Context<'_>) -> Vec<AdditionalVolume> {
     let Some(tls) = tls(context) else { return Vec::new() };
     let mut volumes = vec![certificates(context, &tls.secret_name, "/tls")];
     if let (Some(_), Some(secret)) = (given(&tls.ca_file), given(&tls.ca_secret_name)) {
