@@ -55,9 +55,7 @@ fn settings(kubernetes_use_configmaps: bool) -> Settings {
 fn rendered(name: &str) -> Intent {
     let manifest = items(&folder().join(name).join("postgresql.yaml")).remove(0);
     let settings = settings(name.starts_with("configmaps"));
-    // Rendering knows Endpoints; validation allows them when Patroni's objects are observed.
-    let allowed = Settings { kubernetes_use_configmaps: true, ..settings.clone() };
-    let cluster = Cluster::validate(&manifest, &allowed).unwrap();
+    let cluster = Cluster::validate(&manifest, &settings).unwrap();
     render_with(&cluster, &settings, &References::default(), &Facts::default())
 }
 

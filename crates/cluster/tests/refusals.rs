@@ -171,20 +171,6 @@ fn further_manifests() {
 }
 
 #[test]
-fn settings_that_must_not_be_passed_over() {
-    let defaults = Settings::default;
-    for (option, settings) in [
-        ("pod_environment_configmap", Settings { pod_environment_configmap: "a/b".into(), ..defaults() }),
-        ("pod_environment_secret", Settings { pod_environment_secret: "a".into(), ..defaults() }),
-        ("etcd_host", Settings { etcd_host: "etcd:2379".into(), ..defaults() }),
-        ("kubernetes_use_configmaps", Settings { kubernetes_use_configmaps: false, ..defaults() }),
-    ] {
-        let problems = Cluster::validate(&manifest(), &settings).unwrap_err();
-        assert_eq!(problems[0].field, option);
-    }
-}
-
-#[test]
 fn a_refused_manifest_still_has_its_names() {
     let mut manifest = manifest();
     manifest["spec"] = json!("nonsense");

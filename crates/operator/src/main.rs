@@ -32,6 +32,8 @@ enum Command {
     Operator(controller::Options),
     /// Print what would happen for a manifest, without doing it.
     Plan(commands::plan::Options),
+    /// Print every object of a manifest, without a cluster.
+    Render(commands::render::Options),
     /// Print the custom resource definitions, ready for `kubectl apply -f -`.
     Crds,
 }
@@ -46,6 +48,7 @@ async fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Operator(options) => controller::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Plan(options) => commands::plan::run(&options).await,
+        Command::Render(options) => commands::render::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Crds => commands::crds::run().map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {

@@ -32,6 +32,90 @@ fn plan_of_the_minimal_manifest_against_nothing() {
     assert_golden("testdata/golden/plan-minimal-empty.txt", &String::from_utf8_lossy(&output.stdout));
 }
 
+fn render(name: &str, arguments: &[&str]) {
+    let output = matriarch(&[&["render"], arguments].concat());
+    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(!text.contains("must-never-be-printed"), "{name} shows the value of a Secret");
+    assert_golden(&format!("testdata/golden/render/{name}.yaml"), &text);
+}
+
+#[test]
+fn render_at_each_level() {
+    for manifest in ["seed/minimal", "manifests/complete"] {
+        let name = manifest.rsplit('/').next().unwrap_or_default();
+        let file = format!("testdata/{manifest}.yaml");
+        for level in ["0", "1"] {
+            render(&format!("{name}-level-{level}"), &["-f", &file, "--level", level]);
+        }
+    }
+}
+
+#[test]
+fn render_with_settings_and_references() {
+    let settings = "testdata/settings/configmap.yaml";
+    for level in ["0", "1"] {
+        let arguments = [
+            "-f",
+            "testdata/seed/minimal.yaml",
+            "--settings",
+            settings,
+            "--references",
+            "testdata/settings/references.yaml",
+            "--level",
+            level,
+        ];
+        render(&format!("references-level-{level}"), &arguments);
+    }
+    render(
+        "object",
+        &["-f", "testdata/seed/minimal.yaml", "--settings", "testdata/settings/object.yaml", "-n", "apps"],
+    );
+}
+
+#[test]
+fn what_render_refuses_is_named() {
+    let minimal = "testdata/seed/minimal.yaml";
+    let (configmap, references) = ("testdata/settings/configmap.yaml", "testdata/settings/references.yaml");
+    let cases: [(&[&str], &[&str]); 6] = [
+        (
+            &["-f", minimal, "--settings", configmap],
+            &[
+                "pod_environment_configmap: ConfigMap platform/pod-environment",
+                "pod_environment_secret: Secret pod-secrets",
+                "--references",
+            ],
+        ),
+        (&["-f", minimal, "--level", "7"], &["--level 7", "0 to 1"]),
+        (&["-f", "nowhere.yaml"], &["nowhere.yaml", "-f FILE"]),
+        (&["-f", minimal, "--settings", minimal], &["is a postgresql", "OperatorConfiguration"]),
+        (&["-f", minimal, "--references", minimal], &["holds a", "only ConfigMaps and Secrets"]),
+        (&["-f", references], &[references, "one YAML document"]),
+    ];
+    for (arguments, words) in cases {
+        let output = matriarch(&[&["render"], arguments].concat());
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {errors}");
+        for word in words {
+            assert!(errors.contains(word), "{arguments:?} does not say {word:?}:\n{errors}");
+        }
+    }
+}
+
+/// The lines of the page about rendering are typed; the end-to-end tests type them too.
+#[test]
+fn the_lines_of_the_page_about_rendering() {
+    let page = std::fs::read_to_string(repository().join("docs/render.md")).expect("the page");
+    let lines: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("matriarch render ")).collect();
+    assert!(lines.len() >= 3, "the page shows too little: {lines:?}");
+    for line in lines {
+        let arguments: Vec<&str> = ["render"].into_iter().chain(line.split_whitespace()).collect();
+        let output = matriarch(&arguments);
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(String::from_utf8_lossy(&output.stdout).contains("kind: StatefulSet"), "{line}");
+    }
+}
+
 #[test]
 fn the_definitions_in_deploy_are_the_generated_ones() {
     let output = matriarch(&["crds"]);

@@ -33,16 +33,8 @@ fn manifest(name: &str, spec: Value) -> Value {
     manifest
 }
 
-/// Rendering knows more settings than clusters are allowed to have yet, so the manifest is checked
-/// with those that are.
 fn cluster(manifest: &Value, settings: &Settings) -> Cluster {
-    let allowed = Settings {
-        pod_environment_secret: String::new(),
-        etcd_host: String::new(),
-        kubernetes_use_configmaps: true,
-        ..settings.clone()
-    };
-    Cluster::validate(manifest, &allowed).unwrap()
+    Cluster::validate(manifest, settings).unwrap()
 }
 
 fn intent(manifest: &Value, settings: &Settings) -> Intent {

@@ -36,7 +36,6 @@ pub(super) fn all(cluster: &mut Cluster, manifest: &Value, settings: &Settings, 
     users(cluster, settings, problems);
     databases(cluster);
     not_yet(cluster, manifest);
-    settings_not_yet(settings, problems);
     definitions(settings, problems);
 }
 
@@ -220,6 +219,14 @@ fn containers(cluster: &mut Cluster, settings: &Settings, problems: &mut Vec<Pro
             problems.push(missing(&format!("spec.sidecars[{index}].image")));
         }
     }
+    let of_settings = settings.sidecars.as_ref().and_then(Value::as_array);
+    for (index, container) in of_settings.into_iter().flatten().enumerate() {
+        for key in ["name", "image"] {
+            if container[key].as_str().unwrap_or_default().is_empty() {
+                problems.push(missing(&format!("sidecars[{index}].{key}")));
+            }
+        }
+    }
     for (field, used, allowed, option) in [
         ("spec.initContainers", !inits.is_empty(), settings.enable_init_containers, "enable_init_containers"),
         ("spec.sidecars", !sidecars.is_empty(), settings.enable_sidecars, "enable_sidecars"),
@@ -393,24 +400,6 @@ fn definitions(settings: &Settings, problems: &mut Vec<Problem>) {
                 option,
                 message,
                 format!("correct the setting of the operator: JSON or YAML of a {kind}, or nothing"),
-            ));
-        }
-    }
-}
-
-/// Settings that would change pods or their agreement on a leader if they were passed over.
-fn settings_not_yet(settings: &Settings, problems: &mut Vec<Problem>) {
-    for (option, used) in [
-        ("pod_environment_configmap", !settings.pod_environment_configmap.is_empty()),
-        ("pod_environment_secret", !settings.pod_environment_secret.is_empty()),
-        ("etcd_host", !settings.etcd_host.is_empty()),
-        ("kubernetes_use_configmaps", !settings.kubernetes_use_configmaps),
-    ] {
-        if used {
-            problems.push(Problem::new(
-                option,
-                "has a value that this release does not support, so no cluster is touched",
-                "give the setting of the operator its default again",
             ));
         }
     }

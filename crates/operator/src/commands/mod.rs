@@ -3,4 +3,6 @@
 pub mod crds;
 pub mod manifest_file;
 pub mod plan;
+pub mod references_file;
+pub mod render;
 pub mod settings_file;

@@ -1,0 +1,86 @@
+//! References from a file: the ConfigMaps and Secrets that settings name. Values of Secrets are not
+//! kept; only their keys are asked for.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use matriarch_cluster::{Identity, Reference, References};
+use matriarch_settings::Settings;
+use serde_json::Value;
+
+/// Why something is not known without a cluster.
+const CURE: &str = "add it to the file that --references names";
+
+/// What the settings point to, as far as the file holds it. Without a file nothing is known.
+pub fn read(path: Option<&Path>, identity: &Identity, settings: &Settings) -> anyhow::Result<References> {
+    let objects = path.map(objects).transpose()?.unwrap_or_default();
+    let map = wanted(&settings.pod_environment_configmap).map(|name| {
+        let found = find_map(&objects, name, &identity.namespace);
+        found.map_or_else(|| unknown("ConfigMap"), |object| Reference::Known(texts(object)))
+    });
+    let secret = wanted(&settings.pod_environment_secret).map(|name| {
+        let found = find(&objects, "Secret", name, Some(&identity.namespace));
+        found.map_or_else(|| unknown("Secret"), |object| Reference::Known(keys(object)))
+    });
+    Ok(References { environment_config_map: map, environment_secret: secret, ..References::default() })
+}
+
+fn wanted(name: &str) -> Option<&str> {
+    Some(name).filter(|name| !name.is_empty())
+}
+
+fn unknown<T>(kind: &str) -> Reference<T> {
+    Reference::Unknown(format!("no such {kind} was given; {CURE}"))
+}
+
+/// Every document of the file.
+fn objects(path: &Path) -> anyhow::Result<Vec<Value>> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read {shown}: give a file with --references"))?;
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&text)
+        .with_context(|| format!("{shown} is not YAML: give ConfigMaps and Secrets, separated by ---"))?;
+    let objects: Vec<Value> = objects.into_iter().filter(|object| !object.is_null()).collect();
+    for object in &objects {
+        if !matches!(object["kind"].as_str(), Some("ConfigMap" | "Secret")) {
+            bail!("{shown} holds a {}: give only ConfigMaps and Secrets", object["kind"]);
+        }
+    }
+    Ok(objects)
+}
+
+/// `name` or `namespace/name`: in its namespace, else in the cluster's (03 §4.3). The operator's own
+/// namespace, which a bare name means, is any one here.
+fn find_map<'a>(objects: &'a [Value], name: &str, namespace: &str) -> Option<&'a Value> {
+    let (first, bare) = match name.split_once('/') {
+        Some((first, bare)) => (Some(first), bare),
+        None => (None, name),
+    };
+    let found = find(objects, "ConfigMap", bare, first);
+    found.or_else(|| find(objects, "ConfigMap", bare, Some(namespace)))
+}
+
+/// An object of that name; one without a namespace is in every namespace.
+fn find<'a>(objects: &'a [Value], kind: &str, name: &str, namespace: Option<&str>) -> Option<&'a Value> {
+    objects.iter().find(|object| {
+        let place = object["metadata"]["namespace"].as_str();
+        object["kind"] == kind
+            && object["metadata"]["name"] == name
+            && place.is_none_or(|place| namespace.is_none_or(|namespace| place == namespace))
+    })
+}
+
+fn texts(object: &Value) -> BTreeMap<String, String> {
+    let data = object["data"].as_object().into_iter().flatten();
+    data.map(|(key, value)| (key.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+        .collect()
+}
+
+fn keys(object: &Value) -> Vec<String> {
+    let of = |field: &str| object[field].as_object().into_iter().flatten().map(|(key, _)| key.clone());
+    let mut keys: Vec<String> = of("data").chain(of("stringData")).collect();
+    keys.sort();
+    keys.dedup();
+    keys
+}
