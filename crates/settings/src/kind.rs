@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::number;
 
@@ -15,6 +15,12 @@ pub trait Kind: Sized {
 
     /// Reads a value of a ConfigMap. The error says what is expected.
     fn from_text(text: &str) -> Result<Self, String>;
+
+    /// The value as an `OperatorConfiguration` holds it.
+    fn to_json(&self) -> Value;
+
+    /// The schema of such a value.
+    fn schema() -> Value;
 
     /// Reads a value of an `OperatorConfiguration`. Numbers and booleans may also be text.
     fn from_json(value: &Value) -> Result<Self, String> {
@@ -29,6 +35,12 @@ pub trait Kind: Sized {
 
 impl Kind for String {
     const NAME: &'static str = "text";
+    fn to_json(&self) -> Value {
+        json!(self)
+    }
+    fn schema() -> Value {
+        json!({"type": "string"})
+    }
     fn from_text(text: &str) -> Result<Self, String> {
         Ok(text.to_owned())
     }
@@ -36,6 +48,12 @@ impl Kind for String {
 
 impl Kind for bool {
     const NAME: &'static str = "true or false";
+    fn to_json(&self) -> Value {
+        json!(self)
+    }
+    fn schema() -> Value {
+        json!({"type": "boolean"})
+    }
     fn from_text(text: &str) -> Result<Self, String> {
         match text {
             "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
@@ -45,8 +63,27 @@ impl Kind for bool {
     }
 }
 
+impl Kind for Option<bool> {
+    const NAME: &'static str = "true, false, or nothing";
+    fn to_json(&self) -> Value {
+        json!(self)
+    }
+    fn schema() -> Value {
+        bool::schema()
+    }
+    fn from_text(text: &str) -> Result<Self, String> {
+        if text.is_empty() { Ok(None) } else { bool::from_text(text).map(Some) }
+    }
+}
+
 impl Kind for i64 {
     const NAME: &'static str = "a whole number";
+    fn to_json(&self) -> Value {
+        json!(self)
+    }
+    fn schema() -> Value {
+        json!({"type": "integer", "format": "int64"})
+    }
     fn from_text(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Ok(0);
@@ -57,6 +94,12 @@ impl Kind for i64 {
 
 impl Kind for Option<i64> {
     const NAME: &'static str = "a whole number, or nothing";
+    fn to_json(&self) -> Value {
+        json!(self)
+    }
+    fn schema() -> Value {
+        i64::schema()
+    }
     fn from_text(text: &str) -> Result<Self, String> {
         if text.is_empty() { Ok(None) } else { i64::from_text(text).map(Some) }
     }
@@ -64,6 +107,12 @@ impl Kind for Option<i64> {
 
 impl Kind for Duration {
     const NAME: &'static str = "a duration such as 30s, 5m or 1h30m";
+    fn to_json(&self) -> Value {
+        json!(number::duration_text(*self))
+    }
+    fn schema() -> Value {
+        json!({"type": "string", "pattern": number::DURATION})
+    }
     fn from_text(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Ok(Self::ZERO);
@@ -74,6 +123,12 @@ impl Kind for Duration {
 
 impl Kind for Vec<String> {
     const NAME: &'static str = "a list, separated by commas";
+    fn to_json(&self) -> Value {
+        json!(self)
+    }
+    fn schema() -> Value {
+        json!({"type": "array", "items": {"type": "string"}})
+    }
     fn from_text(text: &str) -> Result<Self, String> {
         let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
         Ok(parts.map(str::to_owned).collect())
@@ -91,17 +146,24 @@ impl Kind for Vec<String> {
 
 impl Kind for BTreeMap<String, String> {
     const NAME: &'static str = "a map, key:value separated by commas";
+    fn to_json(&self) -> Value {
+        json!(self)
+    }
+    fn schema() -> Value {
+        json!({"type": "object", "additionalProperties": {"type": "string"}})
+    }
     fn from_text(text: &str) -> Result<Self, String> {
         let mut map = Self::new();
-        for pair in split_outside_quotes(text) {
-            let pair = pair.trim();
-            if pair.is_empty() {
-                continue;
-            }
-            let (key, value) = pair
-                .split_once(':')
-                .ok_or_else(|| format!("expected {}, found {pair:?} without a colon", Self::NAME))?;
-            map.insert(key.trim().to_owned(), unquoted(value.trim()).to_owned());
+        let (pairs, closed) = split_outside_quotes(text, ',');
+        if !closed {
+            return Err(format!("expected {}, found a quote that is not closed in {text:?}", Self::NAME));
+        }
+        for pair in pairs.into_iter().map(str::trim).filter(|pair| !pair.is_empty()) {
+            let key = split_outside_quotes(pair, ':').0.first().map_or(pair.len(), |key| key.len());
+            let Some(value) = pair.get(key + 1..) else {
+                return Err(format!("expected {}, found {pair:?} without a colon in {text:?}", Self::NAME));
+            };
+            map.insert(unquoted(pair[..key].trim()).to_owned(), unquoted(value.trim()).to_owned());
         }
         Ok(map)
     }
@@ -116,14 +178,21 @@ impl Kind for BTreeMap<String, String> {
     }
 }
 
-/// A piece of a Kubernetes object; only an `OperatorConfiguration` can hold one.
+/// A piece of a Kubernetes object, or a list of pieces. In a ConfigMap it is written as JSON or YAML.
 impl Kind for Option<Value> {
     const NAME: &'static str = "an object";
+    fn to_json(&self) -> Value {
+        self.clone().unwrap_or(Value::Null)
+    }
+    fn schema() -> Value {
+        // Typed by nothing: the definition of the contract demands an object where a list is meant.
+        json!({"x-kubernetes-preserve-unknown-fields": true})
+    }
     fn from_text(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Ok(None);
         }
-        serde_json::from_str(text).map(Some).map_err(|_| format!("expected JSON, found {text:?}"))
+        serde_saphyr::from_str(text).map(Some).map_err(|_| format!("expected JSON or YAML, found {text:?}"))
     }
     fn from_json(value: &Value) -> Result<Self, String> {
         Ok(if value.is_null() { None } else { Some(value.clone()) })
@@ -152,6 +221,15 @@ impl PodManagement {
 
 impl Kind for PodManagement {
     const NAME: &'static str = "ordered_ready or parallel";
+    fn to_json(&self) -> Value {
+        json!(match self {
+            Self::OrderedReady => "ordered_ready",
+            Self::Parallel => "parallel",
+        })
+    }
+    fn schema() -> Value {
+        json!({"type": "string", "enum": ["ordered_ready", "parallel"]})
+    }
     fn from_text(text: &str) -> Result<Self, String> {
         match text {
             "ordered_ready" => Ok(Self::OrderedReady),
@@ -161,8 +239,8 @@ impl Kind for PodManagement {
     }
 }
 
-/// Splits at commas that are not inside single or double quotes.
-fn split_outside_quotes(text: &str) -> Vec<&str> {
+/// Splits at separators that are not inside single or double quotes; whether all quotes are closed.
+fn split_outside_quotes(text: &str, separator: char) -> (Vec<&str>, bool) {
     let mut parts = Vec::new();
     let mut start = 0;
     let mut quote = None;
@@ -170,15 +248,15 @@ fn split_outside_quotes(text: &str) -> Vec<&str> {
         match (quote, c) {
             (None, '\'' | '"') => quote = Some(c),
             (Some(open), _) if open == c => quote = None,
-            (None, ',') => {
+            (None, c) if c == separator => {
                 parts.push(&text[start..at]);
-                start = at + 1;
+                start = at + separator.len_utf8();
             }
             _ => {}
         }
     }
     parts.push(&text[start..]);
-    parts
+    (parts, quote.is_none())
 }
 
 /// Takes off one pair of enclosing quotes.

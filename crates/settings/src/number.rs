@@ -8,7 +8,7 @@ pub(crate) fn integer(text: &str) -> Option<i64> {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
-    if !digits.starts_with(|c: char| c.is_ascii_digit()) || digits.ends_with('_') {
+    if !digits.starts_with(|c: char| c.is_ascii_digit()) || digits.ends_with('_') || digits.contains("__") {
         return None;
     }
     let lower = digits.to_ascii_lowercase().replace('_', "");
@@ -19,16 +19,20 @@ pub(crate) fn integer(text: &str) -> Option<i64> {
         [b'0', _, ..] => (8, &lower[1..]),
         _ => (10, lower.as_str()),
     };
+    // `from_str_radix` takes a sign of its own.
+    if !rest.starts_with(|c: char| c.is_ascii_hexdigit()) {
+        return None;
+    }
     let value = i64::from_str_radix(rest, base).ok()?;
     Some(if negative { -value } else { value })
 }
 
 /// A sequence of number and unit: `1h30m`, `1.5s`, `0`. Negative durations are refused.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
-    if text == "0" {
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    if rest == "0" {
         return Some(Duration::ZERO);
     }
-    let mut rest = text.strip_prefix('+').unwrap_or(text);
     let mut seconds = 0.0;
     while !rest.is_empty() {
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
@@ -37,7 +41,27 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
         seconds += amount * unit;
         rest = after;
     }
-    if text.is_empty() { None } else { Duration::try_from_secs_f64(seconds).ok() }
+    if text.trim_start_matches('+').is_empty() { None } else { Duration::try_from_secs_f64(seconds).ok() }
+}
+
+/// Durations as the schema knows them.
+pub(crate) const DURATION: &str =
+    r"^([+-]?(\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))*|[+-]?0|)$";
+
+/// A duration as it is written in configurations: `1h30m`, `45s`, `1.5s`.
+pub(crate) fn duration_text(duration: Duration) -> String {
+    let whole = duration.as_secs();
+    let mut text = String::new();
+    for (unit, amount) in [("h", whole / 3600), ("m", whole % 3600 / 60)] {
+        if amount > 0 {
+            text.push_str(&format!("{amount}{unit}"));
+        }
+    }
+    let seconds = (duration - Duration::from_secs(whole - whole % 60)).as_secs_f64();
+    if seconds > 0.0 || text.is_empty() {
+        text.push_str(&format!("{seconds}s"));
+    }
+    text
 }
 
 /// The unit at the start of `text` in seconds, and what follows it.

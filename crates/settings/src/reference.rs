@@ -2,28 +2,25 @@
 
 use std::fmt::Write as _;
 
-use crate::table::{OPTIONS, Opt};
+use crate::effect;
+use crate::table::{OPTIONS, Opt, Sources};
 
 const HEAD: &str = "# Settings
 
-Made from the table of options; a test keeps it up to date.
+Made from the table of options; a test keeps it up to date. How settings are read, changed and
+refused is told in [Configuration](../settings.md).
 
 Settings come from a ConfigMap, or from an `OperatorConfiguration` object. In a ConfigMap every
 key is at the top; in an object it is in the group of its heading, below `configuration`. The two
 sources have different defaults where the tables name two: `ConfigMap / object`.
 
-- An empty value is not the default but nothing: an empty text, list or map, false, zero.
-- Lists are separated by commas; maps are written `key:value,key:value`, values with commas in
-  quotes. In an object they are lists and maps.
-- Durations are written `30s`, `5m`, `1h30m`.
-- A value that cannot be read is reported, and the default is used.
+*A change touches* says what happens to clusters that run when the value changes: *pods roll* means
+one pod after the other, the primary last; *StatefulSet, pods keep running* restarts nobody; *breaks
+running clusters* means that their objects are no longer found, so that it must not be changed while
+there are clusters.
 
-Not honoured by this release: the groups `major_version_upgrade` (except for the version that pods
-get), `timeouts`, `logical_backup`, `scalyr`, `connection_pooler`; in `teams_api` everything except
-`pam_role_name`, `pam_configuration` and `protected_role_names`; password rotation, infrastructure
-roles and the resizing of volumes. Clusters are refused while `pod_environment_configmap`,
-`pod_environment_secret` or `etcd_host` is set, or `kubernetes_use_configmaps` is false: leaving
-these out in silence would restart pods or break their agreement on a leader.
+Not honoured by this release: `timeouts`, password rotation, the upgrade of major versions and the
+resizing of volumes.
 ";
 
 /// The whole page, in Markdown.
@@ -35,14 +32,31 @@ pub fn reference() -> String {
             group = Some(option.group);
             let _ = write!(
                 page,
-                "\n## {}\n\n| Option | Value | Default | Effect |\n|---|---|---|---|\n",
+                "\n## {}\n\n| Option | Value | Default | What it does | A change touches |\n|---|---|---|---|---|\n",
                 if option.group.is_empty() { "General" } else { option.group },
             );
         }
-        let _ =
-            writeln!(page, "| `{}` | {} | {} | {} |", option.key, option.kind, default(option), option.doc);
+        let _ = writeln!(
+            page,
+            "| `{}` | {} | {} | {} | {} |",
+            option.key,
+            value(option).replace('|', "\\|"),
+            default(option).replace('|', "\\|"),
+            option.doc,
+            effect::line(option.effects),
+        );
     }
     page
+}
+
+fn value(option: &Opt) -> String {
+    let words = option.allowed.words();
+    let value = if words.is_empty() { option.kind.to_owned() } else { words };
+    match option.sources {
+        Sources::Both => value,
+        Sources::ConfigMap => format!("{value}; only in a ConfigMap"),
+        Sources::Object => format!("{value}; only in an object"),
+    }
 }
 
 fn default(option: &Opt) -> String {

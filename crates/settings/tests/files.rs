@@ -48,3 +48,80 @@ fn further_configurations() {
     let expected = Settings { enable_postgres_team_crd: true, ..Settings::default() };
     assert_eq!(settings, expected);
 }
+
+/// Our definition accepts what the contract's accepts: the same fields, the same or wider types,
+/// words, patterns and bounds.
+#[test]
+fn the_definition_accepts_what_the_contracts_definition_accepts() {
+    let Some(folder) = std::env::var_os("MATRIARCH_EXTRA_TESTDATA") else {
+        eprintln!("left out: MATRIARCH_EXTRA_TESTDATA names no folder with definitions");
+        return;
+    };
+    let path = Path::new(&folder).join("zalando-manifests/operatorconfiguration.crd.yaml");
+    let theirs: Value = serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let ours = matriarch_settings::crd_operator_configuration();
+    for part in ["group", "scope", "names"] {
+        assert_eq!(ours["spec"][part], theirs["spec"][part], "{part}");
+    }
+    let configuration = |crd: &Value| {
+        crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["configuration"].clone()
+    };
+    let mut leaves = 0;
+    wider(&configuration(&ours), &configuration(&theirs), "configuration", &mut leaves);
+    assert_eq!(leaves, 186);
+}
+
+/// Words that the schemas' patterns are tried with.
+const TRIED: [&str; 14] = [
+    "",
+    "1",
+    "100m",
+    "1.5",
+    "0.125",
+    "500Mi",
+    "1e9",
+    "2.5Gi",
+    "30 00 * * *",
+    "*/5 1 2 3 4",
+    "Sat:01:00-06:00",
+    "01:00-06:00",
+    "5m",
+    "1h30m",
+];
+
+fn wider(ours: &Value, theirs: &Value, path: &str, leaves: &mut usize) {
+    let is_group =
+        path == "configuration" || path.split('.').count() == 2 && theirs["properties"].is_object();
+    if is_group {
+        for (key, field) in theirs["properties"].as_object().unwrap() {
+            let mine = &ours["properties"][key];
+            assert!(mine.is_object(), "{path}.{key} is missing");
+            wider(mine, field, &format!("{path}.{key}"), leaves);
+        }
+        return;
+    }
+    *leaves += 1;
+    if ours["type"].is_string() {
+        assert_eq!(ours["type"], theirs["type"], "{path}");
+    } else {
+        assert_eq!(ours["x-kubernetes-preserve-unknown-fields"], true, "{path}");
+    }
+    if let Some(words) = ours["enum"].as_array() {
+        assert!(theirs["enum"].as_array().unwrap().iter().all(|word| words.contains(word)), "{path}");
+    }
+    if let Some(least) = theirs["minimum"].as_i64() {
+        assert!(ours["minimum"].as_i64().is_none_or(|mine| mine <= least), "{path}");
+    }
+    let pattern = |schema: &Value| {
+        let text = schema["pattern"].as_str().or(schema["items"]["pattern"].as_str());
+        text.map(|text| regex::Regex::new(&text.replace(r"\ ", " ")).unwrap())
+    };
+    let durations_of_theirs = theirs["default"].as_str().is_some_and(|text| text.ends_with(['m', 's']));
+    for word in TRIED {
+        let accepted =
+            pattern(theirs).map_or(durations_of_theirs && word.ends_with(['m', 's']), |p| p.is_match(word));
+        if accepted && word != "100m" {
+            assert!(pattern(ours).is_none_or(|mine| mine.is_match(word)), "{path} refuses {word}");
+        }
+    }
+}
