@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use matriarch_cluster::{CredentialSecret, Object};
+use matriarch_cluster::{CredentialSecret, Object, PasswordSource, Pooler};
 use matriarch_sql::Statement;
 use serde::Serialize;
 use serde_json::Value;
@@ -66,6 +66,24 @@ pub enum Risk {
     Destructive,
 }
 
+/// Where an object is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ObjectPlace {
+    /// Kind: `Service`.
+    pub kind: String,
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl ObjectPlace {
+    /// The place of a rendered object.
+    pub fn of(object: &Object) -> Self {
+        Self { kind: object.kind.clone(), namespace: object.namespace.clone(), name: object.name.clone() }
+    }
+}
+
 /// One effect on the world.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum Action {
@@ -83,8 +101,53 @@ pub enum Action {
         /// merges such a list by key and would keep items that others put there.
         whole_lists: Vec<String>,
     },
+    /// Make fields of the object ours that an earlier operator wrote, so that leaving one out
+    /// removes it. Changes nothing else of the object.
+    AdoptFields {
+        /// Which object.
+        object: ObjectPlace,
+        /// Its resourceVersion as it was seen: the precondition.
+        resource_version: String,
+        /// Whose fields they were.
+        managers: Vec<String>,
+        /// The `managedFields` that it gets.
+        managed_fields: Value,
+    },
+    /// Delete the StatefulSet without its pods; the next pass makes the new one, which takes the
+    /// pods over. The new one is tried first without being kept.
+    ReplaceStatefulSet {
+        /// The new one.
+        object: Object,
+        /// Precondition.
+        uid: String,
+    },
+    /// Delete an object whose immutable fields differ; the next pass makes it anew.
+    Replace {
+        /// Which.
+        object: ObjectPlace,
+        /// Precondition.
+        uid: String,
+    },
+    /// Merge into the metadata of an object that somebody else writes too.
+    PatchMetadata {
+        /// Which object.
+        object: ObjectPlace,
+        /// Precondition.
+        uid: String,
+        /// What is merged into `metadata`.
+        metadata: Value,
+    },
     /// Create it unless it exists; an existing one is left alone.
     CreateOnce(Object),
+    /// Write a pooler's user list; `act` reads the passwords.
+    WriteUserList {
+        /// The pooler whose `user_list` it is.
+        pooler: Box<Pooler>,
+        /// It does not exist yet.
+        creates: bool,
+    },
+    /// Copy the password into a credentials Secret from where it comes.
+    CopyPassword(CredentialSecret),
     /// Create a credentials Secret; `act` generates the password.
     CreateSecret(CredentialSecret),
     /// Delete an object, if it is still the one that was seen.
@@ -127,8 +190,14 @@ impl Action {
             Self::Delete { .. } | Self::RemoveFinalizer => Risk::Destructive,
             Self::AddFinalizer
             | Self::Apply { .. }
+            | Self::AdoptFields { .. }
+            | Self::ReplaceStatefulSet { .. }
+            | Self::Replace { .. }
+            | Self::PatchMetadata { .. }
             | Self::CreateOnce(_)
             | Self::CreateSecret(_)
+            | Self::WriteUserList { .. }
+            | Self::CopyPassword(_)
             | Self::PatchPatroniConfig(_)
             | Self::Sql(_) => Risk::Safe,
         }
@@ -137,9 +206,16 @@ impl Action {
     /// The lane it runs in.
     pub fn lane(&self) -> Lane {
         match self {
-            Self::AddFinalizer | Self::Apply { .. } | Self::CreateOnce(_) | Self::CreateSecret(_) => {
-                Lane::Objects
-            }
+            Self::AddFinalizer
+            | Self::Apply { .. }
+            | Self::AdoptFields { .. }
+            | Self::ReplaceStatefulSet { .. }
+            | Self::Replace { .. }
+            | Self::PatchMetadata { .. }
+            | Self::CreateOnce(_)
+            | Self::CreateSecret(_)
+            | Self::WriteUserList { .. }
+            | Self::CopyPassword(_) => Lane::Objects,
             Self::PatchPatroniConfig(_) => Lane::Config,
             Self::DeletePod { .. } | Self::Switchover { .. } | Self::RestartMember { .. } => Lane::Pods,
             Self::Sql(_) => Lane::Sql,
@@ -150,9 +226,21 @@ impl Action {
     /// `+` creates, `~` changes, `-` removes, `!` disrupts.
     pub fn mark(&self) -> char {
         match self {
-            Self::Apply { creates: true, .. } | Self::CreateOnce(_) | Self::CreateSecret(_) => '+',
+            Self::Apply { creates: true, .. }
+            | Self::WriteUserList { creates: true, .. }
+            | Self::CreateOnce(_)
+            | Self::CreateSecret(_) => '+',
             Self::Sql(Statement::CreateRole { .. } | Statement::CreateDatabase { .. }) => '+',
-            Self::AddFinalizer | Self::Apply { .. } | Self::PatchPatroniConfig(_) | Self::Sql(_) => '~',
+            Self::AddFinalizer
+            | Self::Apply { .. }
+            | Self::AdoptFields { .. }
+            | Self::ReplaceStatefulSet { .. }
+            | Self::Replace { .. }
+            | Self::PatchMetadata { .. }
+            | Self::WriteUserList { .. }
+            | Self::CopyPassword(_)
+            | Self::PatchPatroniConfig(_)
+            | Self::Sql(_) => '~',
             Self::DeletePod { .. } | Self::Switchover { .. } | Self::RestartMember { .. } => '!',
             Self::Delete { .. } | Self::RemoveFinalizer => '-',
         }
@@ -168,12 +256,32 @@ impl fmt::Display for Action {
                 let verb = if *creates { "create" } else { "update" };
                 write!(f, "{verb} {} {}", object.kind, object.name)
             }
+            Self::AdoptFields { object, .. } => {
+                write!(f, "adopt the fields of {} {}", object.kind, object.name)
+            }
+            Self::ReplaceStatefulSet { object, .. } => {
+                write!(f, "replace StatefulSet {}, keeping its pods", object.name)
+            }
+            Self::Replace { object, .. } => write!(f, "replace {} {}", object.kind, object.name),
+            Self::PatchMetadata { object, .. } => {
+                write!(f, "patch the metadata of {} {}", object.kind, object.name)
+            }
+            Self::WriteUserList { pooler, creates } => {
+                let verb = if *creates { "create" } else { "update" };
+                write!(f, "{verb} Secret {} (the pooler's user list)", pooler.user_list.name)
+            }
+            Self::CopyPassword(secret) => {
+                write!(f, "copy the password of role {} into Secret {}", secret.username, secret.object.name)
+            }
             Self::CreateOnce(object) => write!(f, "create {} {}", object.kind, object.name),
-            Self::CreateSecret(secret) => write!(
-                f,
-                "create Secret {} for role {} (password: generate)",
-                secret.object.name, secret.username
-            ),
+            Self::CreateSecret(secret) => {
+                let source = match &secret.password {
+                    PasswordSource::Generate => "generate".to_owned(),
+                    PasswordSource::Copy(from) => format!("copy from Secret {}/{}", from.namespace, from.name),
+                };
+                let (name, role) = (&secret.object.name, &secret.username);
+                write!(f, "create Secret {name} for role {role} (password: {source})")
+            }
             Self::Delete { key, .. } => write!(f, "delete {} {}", key.kind, key.name),
             Self::DeletePod { name, .. } => write!(f, "recreate pod {name}"),
             Self::Switchover { from, to } => write!(f, "switch over from {from} to {to}"),

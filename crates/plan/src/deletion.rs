@@ -8,7 +8,7 @@ use matriarch_settings::Settings;
 use crate::action::{Action, Lane, Step};
 use crate::observation::{ObjectKey, Observation};
 use crate::plan::{Gate, Plan};
-use crate::planner::key_of;
+use crate::objects::{belongs, is_going, key_of};
 use crate::seen::Seen;
 
 const DELETED: &str = "the manifest was deleted";
@@ -20,25 +20,17 @@ pub fn plan_deletion(intent: &Intent, settings: &Settings, seen: &Observation) -
         subject: format!("deletion of cluster {}/{}", identity.namespace, identity.name),
         ..Plan::default()
     };
-    for object in
-        std::iter::once(&intent.stateful_set).chain(&intent.disruption_budgets).chain(&intent.services)
-    {
-        let key = key_of(object);
-        match seen.object(&key) {
-            Seen::Absent => {}
-            Seen::Unknown(why) => plan.gates.push(unseen(&key, &why)),
-            Seen::Present(live) => {
-                let labels = &live.body["metadata"]["labels"];
-                let ours = intent.selector.iter().all(|(name, value)| labels[name] == **value);
-                let going = !live.body["metadata"]["deletionTimestamp"].is_null();
-                if ours && going {
-                    plan.gates.push(going_away(&key));
-                } else if ours {
-                    plan.steps.push(delete(key, &live.uid));
-                }
-            }
-        }
+    let rendered = std::iter::once(&intent.stateful_set)
+        .chain(&intent.disruption_budgets)
+        .chain(&intent.services)
+        .chain(&intent.logical_backup)
+        .chain(intent.poolers.iter().flat_map(|pooler| [&pooler.deployment, &pooler.service, &pooler.user_list]))
+        .map(key_of);
+    let unwanted = intent.unwanted.iter().map(|unwanted| ObjectKey::new(&unwanted.kind, &unwanted.name));
+    for key in rendered.chain(unwanted) {
+        plan_object(key, intent, seen, &mut plan);
     }
+    plan_streams(seen, &mut plan);
     plan_pods(seen, &mut plan);
     if settings.enable_secrets_deletion {
         for (name, secret) in &seen.secrets {
@@ -51,12 +43,32 @@ pub fn plan_deletion(intent: &Intent, settings: &Settings, seen: &Observation) -
         }
     }
     if plan.is_settled() {
-        plan_rest(settings, seen, &mut plan);
+        plan_rest(intent, settings, seen, &mut plan);
     }
     if plan.is_settled() && seen.has_finalizer {
         plan.steps.push(Step::new(Action::RemoveFinalizer, "everything else is gone"));
     }
     plan
+}
+
+fn plan_object(key: ObjectKey, intent: &Intent, seen: &Observation, plan: &mut Plan) {
+    match seen.object(&key) {
+        Seen::Absent => {}
+        Seen::Unknown(why) => plan.gates.push(unseen(&key, &why)),
+        Seen::Present(live) if !belongs(&live.body, intent) => {}
+        Seen::Present(live) if is_going(&live.body) => plan.gates.push(going_away(&key)),
+        Seen::Present(live) => plan.steps.push(delete(key, &live.uid)),
+    }
+}
+
+/// Streams that cannot be listed hold nothing up: their kind is somebody else's.
+fn plan_streams(seen: &Observation, plan: &mut Plan) {
+    for stream in seen.streams.present().into_iter().flatten() {
+        let name = stream.body["metadata"]["name"].as_str().unwrap_or_default();
+        if !is_going(&stream.body) {
+            plan.steps.push(delete(ObjectKey::new("FabricEventStream", name), &stream.uid));
+        }
+    }
 }
 
 fn plan_pods(seen: &Observation, plan: &mut Plan) {
@@ -74,7 +86,10 @@ fn plan_pods(seen: &Observation, plan: &mut Plan) {
 }
 
 /// What goes after the pods: volume claims and Patroni's objects.
-fn plan_rest(settings: &Settings, seen: &Observation, plan: &mut Plan) {
+fn plan_rest(intent: &Intent, settings: &Settings, seen: &Observation, plan: &mut Plan) {
+    for endpoints in &intent.endpoints {
+        plan_object(key_of(endpoints), intent, seen, plan);
+    }
     if settings.enable_persistent_volume_claim_deletion {
         match &seen.claims {
             Seen::Present(claims) => {
@@ -95,7 +110,9 @@ fn plan_rest(settings: &Settings, seen: &Observation, plan: &mut Plan) {
     }
     match &seen.patroni_objects {
         Seen::Present(objects) => {
-            plan.steps.extend(objects.iter().map(|(key, uid)| delete(key.clone(), uid)))
+            let made_by_us = |key: &ObjectKey| intent.endpoints.iter().any(|object| key_of(object) == *key);
+            let theirs = objects.iter().filter(|object| !made_by_us(&object.key));
+            plan.steps.extend(theirs.map(|object| delete(object.key.clone(), &object.uid)))
         }
         Seen::Absent => {}
         Seen::Unknown(why) => {

@@ -3,10 +3,13 @@
 //! not rendered belong to others.
 
 use matriarch_cluster::quantity::Quantity;
+use serde::Serialize;
 use serde_json::Value;
 
+use crate::consequence::{self, Consequence};
+
 /// One differing field.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Difference {
     /// Dotted path, list elements by key: `spec.containers[postgres].image`.
     pub path: String,
@@ -14,12 +17,44 @@ pub struct Difference {
     pub from: Value,
     /// The rendered value; null when it should be absent.
     pub to: Value,
+    /// What it takes to make them equal.
+    pub consequence: Consequence,
+}
+
+impl Difference {
+    /// A difference whose consequence is not known yet.
+    fn new(path: &str, from: &Value, to: &Value) -> Self {
+        Self { path: path.to_owned(), from: from.clone(), to: to.clone(), consequence: Consequence::None }
+    }
 }
 
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {} → {}", self.path, short(&self.from), short(&self.to))
+        write!(f, "{} {} → {}{}", self.path, short(&self.from), short(&self.to), self.consequence)
     }
+}
+
+/// All differences of a live object of `kind` from the rendered one, each with its consequence.
+pub fn object_differences(kind: &str, desired: &Value, live: &Value) -> Vec<Difference> {
+    let mut found = differences(desired, live, "");
+    if kind == "StatefulSet" {
+        surplus_selectors(desired, live, &mut found);
+    }
+    for difference in &mut found {
+        difference.consequence = consequence::of(kind, difference);
+    }
+    found
+}
+
+/// A selector is compared as a whole: a label that only the live one has narrows it.
+fn surplus_selectors(desired: &Value, live: &Value, found: &mut Vec<Difference>) {
+    let labels = |object: &Value| object["spec"]["selector"]["matchLabels"].clone();
+    let wanted = labels(desired);
+    let live = labels(live);
+    let surplus = live.as_object().into_iter().flatten().filter(|(label, _)| wanted.get(label).is_none());
+    found.extend(surplus.map(|(label, value)| {
+        Difference::new(&format!("spec.selector.matchLabels.{label}"), value, &Value::Null)
+    }));
 }
 
 /// A value short enough for a line; long ones are cut, the path tells the rest.
@@ -60,7 +95,7 @@ fn compare(desired: &Value, live: Option<&Value>, path: &str, found: &mut Vec<Di
         }
         (Value::Array(desired), Value::Array(live)) => compare_lists(desired, live, path, found),
         (desired, live) if same_scalar(desired, live, path) => {}
-        _ => found.push(Difference { path: path.to_owned(), from: live_value.clone(), to: desired.clone() }),
+        _ => found.push(Difference::new(path, live_value, desired)),
     }
 }
 
@@ -85,11 +120,7 @@ fn compare_lists(desired: &[Value], live: &[Value], path: &str, found: &mut Vec<
         return;
     }
     if desired.len() != live.len() {
-        found.push(Difference {
-            path: path.to_owned(),
-            from: Value::Array(live.to_vec()),
-            to: Value::Array(desired.to_vec()),
-        });
+        found.push(Difference::new(path, &Value::Array(live.to_vec()), &Value::Array(desired.to_vec())));
         return;
     }
     for (index, (desired, live)) in desired.iter().zip(live).enumerate() {
@@ -100,11 +131,9 @@ fn compare_lists(desired: &[Value], live: &[Value], path: &str, found: &mut Vec<
 /// A Service's ports are ours alone: one that is not rendered was put there by hand.
 fn surplus_ports(desired: &[Value], live: &[Value], path: &str, found: &mut Vec<Difference>) {
     let surplus = live.iter().filter(|port| !desired.iter().any(|wanted| wanted["port"] == port["port"]));
-    found.extend(surplus.map(|port| Difference {
-        path: format!("{path}[{}]", port["port"]),
-        from: port.clone(),
-        to: Value::Null,
-    }));
+    found.extend(
+        surplus.map(|port| Difference::new(&format!("{path}[{}]", port["port"]), port, &Value::Null)),
+    );
 }
 
 /// The key of a list that Kubernetes treats as a map, or `None` for an ordered list.
@@ -126,8 +155,15 @@ fn is_json_text(name: &Value) -> bool {
 }
 
 fn compare_json_text(desired: &Value, live: &Value, path: &str, found: &mut Vec<Difference>) {
-    let (wanted, seen) = (parse(desired), parse(live));
-    if wanted.is_none() || wanted != seen {
+    let before = found.len();
+    if let (Some(wanted), Some(seen)) = (parse(desired), parse(live)) {
+        if wanted == seen {
+            return;
+        }
+        found.extend(both_ways(&wanted, &seen, &format!("{path}.value")));
+    }
+    // Not JSON, or JSON that differs only in what is empty: the text as a whole.
+    if found.len() == before {
         compare(desired, Some(live), path, found);
     }
 }
@@ -187,15 +223,16 @@ pub fn template_differences(newest: &Value, older: &Value) -> Vec<Difference> {
     let labels = |template: &Value| template["metadata"]["labels"].clone();
     let mut found = both_ways(&labels(newest), &labels(older), "labels");
     found.extend(both_ways(&newest_spec, &older_spec, "spec"));
+    found.iter_mut().for_each(|difference| difference.consequence = Consequence::Recreate);
     found
 }
 
 /// What `newest` has and `older` lacks or has otherwise, and what only `older` has.
 fn both_ways(newest: &Value, older: &Value, path: &str) -> Vec<Difference> {
     let mut found = differences(newest, older, path);
-    for Difference { path, from, to } in differences(older, newest, path) {
+    for Difference { path, from, to, .. } in differences(older, newest, path) {
         if !found.iter().any(|known| known.path == path) {
-            found.push(Difference { path, from: to, to: from });
+            found.push(Difference::new(&path, &to, &from));
         }
     }
     found

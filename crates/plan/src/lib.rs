@@ -5,21 +5,29 @@
 //! seen is [`Seen::Unknown`], and no disruptive or destructive step rests on an unknown.
 
 pub mod action;
+pub mod consequence;
 pub mod deletion;
 pub mod difference;
 pub mod executor;
+pub mod objects;
 pub mod observation;
 pub mod ownership;
+pub mod patroni;
 pub mod plan;
 pub mod planner;
+pub mod pod_annotations;
 pub mod rolling;
+pub mod secrets;
 pub mod seen;
+pub mod stateful_set;
 pub mod status;
 
-pub use action::{Action, Lane, Reason, Risk, Step};
+pub use action::{Action, Lane, ObjectPlace, Reason, Risk, Step};
+pub use consequence::Consequence;
+pub use difference::Difference;
 pub use executor::{Executor, Outcome};
 pub use observation::{
-    ClaimSeen, Member, ObjectKey, ObjectSeen, Observation, PatroniSeen, PodSeen, SecretSeen,
+    ClaimSeen, Member, ObjectKey, ObjectSeen, Observation, PatroniObject, PatroniSeen, PodSeen, SecretSeen,
 };
 pub use plan::{Gate, Plan, Refusal};
 pub use planner::{plan_cluster, plan_deletion};

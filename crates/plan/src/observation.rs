@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::Seen;
 
 /// Kind and name of an object in the cluster's namespace.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ObjectKey {
     /// Kind, as in the manifest: `StatefulSet`.
     pub kind: String,
@@ -38,6 +38,11 @@ pub struct ObjectSeen {
 pub struct SecretSeen {
     /// Uid, the precondition of a deletion.
     pub uid: String,
+    /// Its `metadata`; null when it was not asked for.
+    pub metadata: Value,
+    /// For a password that is copied from elsewhere: whether it is that of the source. `None`
+    /// when it is not copied, or the source could not be read.
+    pub follows: Option<bool>,
     /// `data.username`.
     pub username: String,
     /// Whether `data.password` is there and not empty.
@@ -69,6 +74,19 @@ pub struct PodSeen {
     pub waiting: Option<String>,
     /// Seconds since it was created.
     pub age_seconds: u64,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// One of Patroni's own objects: ConfigMap, Endpoints or Service.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PatroniObject {
+    /// Kind and name.
+    pub key: ObjectKey,
+    /// Uid, the precondition of a deletion.
+    pub uid: String,
+    /// Its `metadata`.
+    pub metadata: Value,
 }
 
 /// A volume claim of the cluster.
@@ -155,8 +173,13 @@ pub struct Observation {
     pub revisions: BTreeMap<String, Seen<Value>>,
     /// Volume claims.
     pub claims: Seen<Vec<ClaimSeen>>,
-    /// Patroni's own ConfigMaps (leader, config, sync, failover) that exist.
-    pub patroni_objects: Seen<Vec<(ObjectKey, String)>>,
+    /// Patroni's own objects that exist: ConfigMaps or Endpoints (leader, config, sync, failover)
+    /// and the Service that keeps the latter.
+    pub patroni_objects: Seen<Vec<PatroniObject>>,
+    /// For each pooler's user list, by the Secret's name: whether its content is as it should be.
+    pub user_lists: BTreeMap<String, Seen<bool>>,
+    /// FabricEventStreams that carry the cluster's labels; absent when that kind is not installed.
+    pub streams: Seen<Vec<ObjectSeen>>,
     /// Holder of the leader lock, from the leader object.
     pub leader: Seen<String>,
     /// Patroni's answer.

@@ -9,7 +9,7 @@ use crate::action::{Action, Lane, Reason, Step};
 use crate::difference;
 use crate::observation::{Member, ObjectSeen, Observation, PatroniSeen, PodSeen};
 use crate::plan::{Gate, Plan};
-use crate::planner::key_of;
+use crate::objects::{is_going, key_of};
 use crate::seen::Seen;
 
 /// Parameters that a standby may not have smaller than its primary: when they shrink,
@@ -36,10 +36,11 @@ pub fn plan_pods(intent: &Intent, seen: &Observation, plan: &mut Plan) {
         }
     };
     // A template that is about to be applied makes new revisions: look again after it.
-    let template_changes = plan
-        .steps
-        .iter()
-        .any(|step| matches!(&step.action, Action::Apply { object, .. } if object.kind == "StatefulSet"));
+    let template_changes = plan.steps.iter().any(|step| match &step.action {
+        Action::Apply { object, .. } => object.kind == "StatefulSet",
+        Action::ReplaceStatefulSet { .. } => true,
+        _ => false,
+    });
     let disrupts = plan.disruptive_steps() > 0;
     if template_changes || disrupts || intent.instances == 0 {
         return;
@@ -156,19 +157,27 @@ fn best_replica<'a>(patroni: &'a PatroniSeen, primary: &str) -> Option<&'a Membe
 
 /// The StatefulSet's newest template and the revision that stands for it; `None` while the
 /// StatefulSet controller has not seen the newest generation.
-fn newest<'a>(intent: &Intent, seen: &'a Observation) -> Option<(&'a str, &'a Value)> {
+pub(crate) fn newest<'a>(intent: &Intent, seen: &'a Observation) -> Option<(&'a str, &'a Value)> {
     let Seen::Present(set) = seen.object(&key_of(&intent.stateful_set)) else { return None };
     let observed = &set.body["status"]["observedGeneration"];
-    if *observed != set.body["metadata"]["generation"] {
+    if *observed != set.body["metadata"]["generation"] || is_going(&set.body) {
         return None;
     }
     let revision = set.body["status"]["updateRevision"].as_str()?;
     Some((revision, &set.body["spec"]["template"]))
 }
 
+/// Annotation of a pod by which anybody may ask for a new one (04 §8.1).
+const RENEW_ANNOTATION: &str = "zalando-postgres-operator-rolling-update-required";
+
 /// Why a pod is not of the newest template; empty when it is, or as good as.
-fn outdated_because(intent: &Intent, pod: &PodSeen, seen: &Observation) -> Vec<Reason> {
+pub(crate) fn outdated_because(intent: &Intent, pod: &PodSeen, seen: &Observation) -> Vec<Reason> {
     let Some((revision, template)) = newest(intent, seen) else { return Vec::new() };
+    let asked = pod.annotations.get(RENEW_ANNOTATION).map(String::as_str);
+    // What the original's language reads as true.
+    if let Some("1" | "t" | "T" | "true" | "TRUE" | "True") = asked {
+        return vec![Reason::new(format!("its annotation {RENEW_ANNOTATION} asks for it"))];
+    }
     if pod.revision == revision {
         return Vec::new();
     }
