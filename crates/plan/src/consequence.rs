@@ -86,7 +86,7 @@ fn in_pods(path: &str) -> bool {
 
 fn shrinks(from: &Value, to: &Value) -> bool {
     let quantity = |value: &Value| Quantity::parse(value.as_str()?).ok();
-    matches!((quantity(from), quantity(to)), (Some(from), Some(to)) if to.less_than(&from))
+    matches!((quantity(from), quantity(to)), (Some(from), Some(to)) if to.less_than(from))
 }
 
 /// The consequence of a change of Patroni's dynamic configuration, by its dotted path.

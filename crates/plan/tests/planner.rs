@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use matriarch_cluster::{Cluster, Intent, render};
 use matriarch_plan::{
-    Action, Gate, Member, ObjectKey, ObjectSeen, Observation, PatroniSeen, Plan, PodSeen, SecretSeen, Seen,
+    Action, Gate, Member, ObjectKey, ObjectSeen, Observation, PatroniObject, PatroniSeen, Plan, PodSeen,
+    SecretSeen, Seen,
     plan_cluster, plan_deletion,
 };
 use matriarch_settings::Settings;
@@ -61,7 +62,12 @@ fn at_rest(intent: &Intent) -> Observation {
         (ObjectKey::new(&object.kind, &object.name), Seen::Present(seen))
     });
     let secrets = intent.secrets.iter().map(|secret| {
-        let seen = SecretSeen { uid: "s".into(), username: secret.username.clone(), has_password: true };
+        let seen = SecretSeen {
+            uid: "s".into(),
+            username: secret.username.clone(),
+            has_password: true,
+            ..SecretSeen::default()
+        };
         (secret.object.name.clone(), Seen::Present(seen))
     });
     let roles = intent.roles.iter().map(|role| {
@@ -78,6 +84,8 @@ fn at_rest(intent: &Intent) -> Observation {
         revisions: BTreeMap::from([(OLD.to_owned(), Seen::Present(older))]),
         claims: Seen::Present(Vec::new()),
         patroni_objects: Seen::Present(Vec::new()),
+        user_lists: BTreeMap::new(),
+        streams: Seen::Absent,
         leader: Seen::Present("acid-test-0".into()),
         patroni: Seen::Present(PatroniSeen {
             members: members.collect(),
@@ -324,7 +332,9 @@ fn deletion_keeps_patronis_objects_and_claims_until_the_pods_are_gone() {
     let intent = intent(1);
     let settings = Settings::default();
     let mut seen = at_rest(&intent);
-    seen.patroni_objects = Seen::Present(vec![(ObjectKey::new("ConfigMap", "acid-test-leader"), "l".into())]);
+    let key = ObjectKey::new("ConfigMap", "acid-test-leader");
+    let leader = PatroniObject { key, uid: "l".into(), ..PatroniObject::default() };
+    seen.patroni_objects = Seen::Present(vec![leader]);
     let plan = plan_deletion(&intent, &settings, &seen);
     assert!(actions(&plan).contains(&"delete StatefulSet acid-test".to_owned()), "{plan}");
     assert!(!actions(&plan).iter().any(|action| action.contains("ConfigMap")), "{plan}");

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use matriarch_cluster::Intent;
-use matriarch_plan::{ClaimSeen, Member, ObjectKey, ObjectSeen, Observation, PatroniSeen, PodSeen, Seen};
+use matriarch_plan::{
+    ClaimSeen, Member, ObjectKey, ObjectSeen, Observation, PatroniObject, PatroniSeen, PodSeen, Seen,
+};
 use matriarch_sql::PasswordState;
 use serde_json::{Value, json};
 
@@ -13,8 +15,11 @@ use crate::world::{World, revision_of};
 /// Observes; each source fails in `fault_percent` of cases.
 pub fn observe(world: &World, intent: &Intent, seed: &mut Seed, fault_percent: u64) -> Observation {
     let mut fails = || seed.chance(fault_percent);
-    let objects = intent.objects().filter(|object| object.kind != "Secret").map(|object| {
-        let key = ObjectKey::new(&object.kind, &object.name);
+    let credentials: Vec<&str> = intent.secrets.iter().map(|secret| secret.object.name.as_str()).collect();
+    let rendered = intent.objects().filter(|object| !credentials.contains(&object.name.as_str()));
+    let keys = rendered.map(|object| ObjectKey::new(&object.kind, &object.name));
+    let unwanted = intent.unwanted.iter().map(|unwanted| ObjectKey::new(&unwanted.kind, &unwanted.name));
+    let objects = keys.chain(unwanted).map(|key| {
         let live = world.objects.get(&key).cloned().map(with_status);
         let seen = source(fails(), live);
         (key, seen)
@@ -44,6 +49,8 @@ pub fn observe(world: &World, intent: &Intent, seed: &mut Seed, fault_percent: u
         revisions: revisions(world, &mut fails),
         claims: source(fails(), Some(claims(world))),
         patroni_objects: source(fails(), Some(patroni_objects(world))),
+        user_lists: world.user_lists.iter().map(|name| (name.clone(), source(fails(), Some(true)))).collect(),
+        streams: Seen::Absent,
         leader: source(fails(), world.leader.clone()),
         patroni: source(fails(), patroni(world)),
         catalog,
@@ -88,6 +95,7 @@ fn pods(world: &World) -> Vec<PodSeen> {
             revision: pod.revision.clone(),
             ip: Some("10.0.0.1".to_owned()),
             age_seconds: 60,
+            annotations: BTreeMap::new(),
             waiting: pod.is_broken().then(|| "ImagePullBackOff: no such image".to_owned()),
             node: None,
             name,
@@ -102,15 +110,14 @@ fn claims(world: &World) -> Vec<ClaimSeen> {
     world.claims.iter().map(project).collect()
 }
 
-fn patroni_objects(world: &World) -> Vec<(ObjectKey, String)> {
-    let mut found = Vec::new();
-    if world.leader.is_some() {
-        found.push((ObjectKey::new("ConfigMap", &format!("{}-leader", world.cluster)), String::new()));
-    }
-    if world.config.is_some() {
-        found.push((ObjectKey::new("ConfigMap", &format!("{}-config", world.cluster)), String::new()));
-    }
-    found
+fn patroni_objects(world: &World) -> Vec<PatroniObject> {
+    let object = |suffix: &str| PatroniObject {
+        key: ObjectKey::new("ConfigMap", &format!("{}-{suffix}", world.cluster)),
+        ..PatroniObject::default()
+    };
+    let leader = world.leader.is_some().then(|| object("leader"));
+    let config = world.config.is_some().then(|| object("config"));
+    leader.into_iter().chain(config).collect()
 }
 
 fn patroni(world: &World) -> Option<PatroniSeen> {

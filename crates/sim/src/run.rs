@@ -73,6 +73,11 @@ pub fn run(number: u64) -> Result<History, Failure> {
     run.settle(&manifest, 20)?;
     manifest["spec"]["numberOfInstances"] = json!(1 + run.seed.below(3));
     run.settle(&manifest, 20)?;
+    let pods: Vec<String> = run.world.pods.values().map(|pod| pod.uid.clone()).collect();
+    manifest["spec"]["volume"]["size"] = json!("2Gi");
+    run.settle_quietly(&manifest)?;
+    let after: Vec<String> = run.world.pods.values().map(|pod| pod.uid.clone()).collect();
+    run.check(pods == after, "pods stay when the StatefulSet is replaced")?;
     run.delete(&manifest)?;
     Ok(run.history)
 }
@@ -121,6 +126,15 @@ impl Run {
         self.check(false, "a cooperative world settles")
     }
 
+    /// As [`Self::settle`], with sources that fail but pods that do not.
+    fn settle_quietly(&mut self, manifest: &Value) -> Result<(), Failure> {
+        let intent = self.intent(manifest)?;
+        for _ in 0..20 {
+            self.pass(&intent, 10)?;
+        }
+        self.settle(manifest, 0)
+    }
+
     fn disturb(&mut self, manifest: &Value, passes: u32) -> Result<(), Failure> {
         let intent = self.intent(manifest)?;
         for _ in 0..passes {
@@ -147,19 +161,20 @@ impl Run {
         self.timeline.push(plan.to_string());
         self.check(plan.disruptive_steps() <= 1, "at most one disruptive step per plan")?;
         self.check(plan == plan_cluster(intent, &seen), "planning is deterministic")?;
-        self.check_disruption(&plan, &seen)?;
+        self.check_disruption(intent, &plan, &seen)?;
         self.act(&plan, faults)?;
         self.world.tick();
         self.history.passes += 1;
         Ok(plan)
     }
 
-    fn check_disruption(&mut self, plan: &Plan, seen: &Observation) -> Result<(), Failure> {
+    fn check_disruption(&mut self, intent: &Intent, plan: &Plan, seen: &Observation) -> Result<(), Failure> {
         for step in &plan.steps {
             self.check(!step.because.is_empty(), "every step has a reason")?;
             self.check(
-                !matches!(step.action, Action::Delete { .. }),
-                "nothing is removed while the manifest stands",
+                !matches!(&step.action, Action::Delete { key, .. }
+                    if !intent.unwanted.iter().any(|unwanted| unwanted.name == key.name)),
+                "nothing wanted is removed while the manifest stands",
             )?;
             if step.action.risk() != Risk::Disruptive {
                 continue;

@@ -1,6 +1,6 @@
 //! State of the simulated world and what changes it: actions of ours, and time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use matriarch_plan::{Action, ObjectKey, ObjectSeen, Outcome, SecretSeen};
 use matriarch_sql::{Catalog, CatalogRole, Statement};
@@ -57,6 +57,10 @@ pub struct World {
     pub catalog: Catalog,
     /// Our finalizer stands in the manifest.
     pub finalizer: bool,
+    /// User lists of poolers that were written.
+    pub user_lists: BTreeSet<String>,
+    /// The StatefulSet was deleted without its pods.
+    pub orphaned: bool,
     next_uid: u64,
 }
 
@@ -96,11 +100,31 @@ impl World {
                     Some(live) => live.uid.clone(),
                     None => self.uid(),
                 };
+                if key.kind == "StatefulSet" {
+                    self.orphaned = false;
+                }
                 self.objects.insert(key, ObjectSeen { uid, body: object.body.clone() });
             }
+            Action::ReplaceStatefulSet { object, uid } => {
+                self.orphaned = true;
+                return self.delete(&ObjectKey::new(&object.kind, &object.name), uid);
+            }
+            Action::Replace { object, uid } => {
+                return self.delete(&ObjectKey::new(&object.kind, &object.name), uid);
+            }
+            Action::WriteUserList { pooler, .. } => {
+                let object = &pooler.user_list;
+                self.user_lists.insert(object.name.clone());
+                let key = ObjectKey::new(&object.kind, &object.name);
+                let uid = self.uid();
+                self.objects.insert(key, ObjectSeen { uid, body: object.body.clone() });
+            }
+            // Owners of fields, annotations and sources of passwords are not simulated.
+            Action::AdoptFields { .. } | Action::PatchMetadata { .. } | Action::CopyPassword(_) => {}
             Action::CreateSecret(secret) => {
                 let uid = self.uid();
-                let seen = SecretSeen { uid, username: secret.username.clone(), has_password: true };
+                let username = secret.username.clone();
+                let seen = SecretSeen { uid, username, has_password: true, ..SecretSeen::default() };
                 self.secrets.entry(secret.object.name.clone()).or_insert(seen);
             }
             Action::Delete { key, uid } => return self.delete(key, uid),
@@ -219,6 +243,9 @@ impl World {
     fn stateful_set_controller(&mut self) {
         let set = self.objects.iter().find(|(key, _)| key.kind == "StatefulSet");
         let Some(set) = set.map(|(_, set)| set.body.clone()) else {
+            if self.orphaned {
+                return;
+            }
             for pod in self.pods.values_mut() {
                 pod.terminating.get_or_insert(2);
             }
