@@ -95,6 +95,16 @@ impl Cluster {
         self.spec.standby.is_some() || self.spec.env.iter().flatten().any(follows)
     }
 
+    /// Whether a moment, a weekday (0 is Sunday) and a minute since midnight in UTC, lies in a
+    /// maintenance window. Without windows, or with windows switched off, every moment does.
+    pub fn in_maintenance_window(&self, settings: &Settings, weekday: usize, minute: u32) -> bool {
+        let own = self.spec.maintenance_windows.clone().unwrap_or_default();
+        let windows: Vec<String> = if own.is_empty() { settings.maintenance_windows.to_vec() } else { own };
+        windows.is_empty()
+            || !settings.enable_maintenance_windows
+            || windows.iter().any(|window| windows::holds(window, weekday, minute))
+    }
+
     /// Major version that pods should run.
     pub fn wanted_version(&self, settings: &Settings) -> String {
         let version = &self.spec.postgresql.version;

@@ -5,7 +5,7 @@ use kube::api::{Api, DynamicObject};
 use kube::core::{ApiResource, GroupVersionKind};
 
 /// Kind, group, version, plural.
-const KINDS: [(&str, &str, &str, &str); 11] = [
+const KINDS: [(&str, &str, &str, &str); 15] = [
     ("postgresql", "acid.zalan.do", "v1", "postgresqls"),
     ("StatefulSet", "apps", "v1", "statefulsets"),
     ("ControllerRevision", "apps", "v1", "controllerrevisions"),
@@ -13,6 +13,10 @@ const KINDS: [(&str, &str, &str, &str); 11] = [
     ("Service", "", "v1", "services"),
     ("Secret", "", "v1", "secrets"),
     ("ConfigMap", "", "v1", "configmaps"),
+    ("Endpoints", "", "v1", "endpoints"),
+    ("Deployment", "apps", "v1", "deployments"),
+    ("CronJob", "batch", "v1", "cronjobs"),
+    ("FabricEventStream", "zalando.org", "v1", "fabriceventstreams"),
     ("PersistentVolumeClaim", "", "v1", "persistentvolumeclaims"),
     ("ServiceAccount", "", "v1", "serviceaccounts"),
     ("PodDisruptionBudget", "policy", "v1", "poddisruptionbudgets"),

@@ -58,7 +58,7 @@ pub async fn pass(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<N
         Ok(cluster) => cluster,
         Err(problems) => return refuse(&problems, &object, &context, &report).await,
     };
-    let intent = render(&cluster, &settings);
+    let intent = context.eyes.intent(&cluster, &settings).await;
     let sight = context.eyes.observe(&manifest, &intent, &settings).await;
     let plan = plan_cluster(&intent, &sight.observation);
     report.announce(&plan).await;

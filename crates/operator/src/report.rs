@@ -143,7 +143,15 @@ impl<'a> Report<'a> {
                     };
                     self.event(EventType::Normal, reason_of(&step.action), &note).await;
                 }
-                (Outcome::Applied, Action::Apply { .. } | Action::Sql(_) | Action::PatchPatroniConfig(_)) => {
+                (
+                    Outcome::Applied,
+                    Action::Apply { .. }
+                    | Action::AdoptFields { .. }
+                    | Action::ReplaceStatefulSet { .. }
+                    | Action::Replace { .. }
+                    | Action::Sql(_)
+                    | Action::PatchPatroniConfig(_),
+                ) => {
                     let note = format!("{} because {}", step.action, step.reasons());
                     self.event(EventType::Normal, reason_of(&step.action), &note).await;
                 }
@@ -214,11 +222,16 @@ fn reason_of(action: &Action) -> &'static str {
                 _ => "Create",
             }
         }
-        Action::CreateSecret(_) => "Secrets",
+        Action::CreateSecret(_) | Action::CopyPassword(_) => "Secrets",
         Action::Switchover { .. } => "Switchover",
         Action::Delete { .. } | Action::RemoveFinalizer => "Delete",
         Action::AddFinalizer
         | Action::Apply { .. }
+        | Action::AdoptFields { .. }
+        | Action::ReplaceStatefulSet { .. }
+        | Action::Replace { .. }
+        | Action::PatchMetadata { .. }
+        | Action::WriteUserList { .. }
         | Action::DeletePod { .. }
         | Action::RestartMember { .. }
         | Action::PatchPatroniConfig(_)

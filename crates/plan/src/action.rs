@@ -277,7 +277,9 @@ impl fmt::Display for Action {
             Self::CreateSecret(secret) => {
                 let source = match &secret.password {
                     PasswordSource::Generate => "generate".to_owned(),
-                    PasswordSource::Copy(from) => format!("copy from Secret {}/{}", from.namespace, from.name),
+                    PasswordSource::Copy(from) => {
+                        format!("copy from Secret {}/{}", from.namespace, from.name)
+                    }
                 };
                 let (name, role) = (&secret.object.name, &secret.username);
                 write!(f, "create Secret {name} for role {role} (password: {source})")

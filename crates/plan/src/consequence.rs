@@ -237,9 +237,7 @@ mod tests {
 
     #[test]
     fn claims_grow_with_a_new_stateful_set_and_never_shrink() {
-        let claims = |size: &str| {
-            json!({"spec": {"volumeClaimTemplates": [{"spec": {"resources": {"requests": {"storage": size}}}}]}})
-        };
+        let claims = |size: &str| json!({"spec": {"volumeClaimTemplates": [{"spec": {"resources": {"requests": {"storage": size}}}}]}});
         let of = |from: &str, to: &str| consequences("StatefulSet", claims(to), claims(from));
         assert_eq!(of("1Gi", "2Gi")[0].1, Consequence::Replace);
         assert_eq!(of("2Gi", "1Gi")[0].1, Consequence::Forbidden);
@@ -276,7 +274,13 @@ mod tests {
     #[test]
     fn other_kinds() {
         let cases = [
-            ("Service", "spec", json!({"type": "ClusterIP"}), json!({"type": "LoadBalancer"}), Consequence::None),
+            (
+                "Service",
+                "spec",
+                json!({"type": "ClusterIP"}),
+                json!({"type": "LoadBalancer"}),
+                Consequence::None,
+            ),
             ("PodDisruptionBudget", "spec", json!({"minAvailable": 1}), json!({}), Consequence::None),
             ("CronJob", "spec", json!({"schedule": "a"}), json!({"schedule": "b"}), Consequence::None),
             ("Deployment", "spec", json!({"replicas": 1}), json!({"replicas": 2}), Consequence::None),

@@ -6,9 +6,9 @@ use matriarch_cluster::Intent;
 use matriarch_settings::Settings;
 
 use crate::action::{Action, Lane, Step};
+use crate::objects::{belongs, is_going, key_of};
 use crate::observation::{ObjectKey, Observation};
 use crate::plan::{Gate, Plan};
-use crate::objects::{belongs, is_going, key_of};
 use crate::seen::Seen;
 
 const DELETED: &str = "the manifest was deleted";
@@ -24,7 +24,9 @@ pub fn plan_deletion(intent: &Intent, settings: &Settings, seen: &Observation) -
         .chain(&intent.disruption_budgets)
         .chain(&intent.services)
         .chain(&intent.logical_backup)
-        .chain(intent.poolers.iter().flat_map(|pooler| [&pooler.deployment, &pooler.service, &pooler.user_list]))
+        .chain(
+            intent.poolers.iter().flat_map(|pooler| [&pooler.deployment, &pooler.service, &pooler.user_list]),
+        )
         .map(key_of);
     let unwanted = intent.unwanted.iter().map(|unwanted| ObjectKey::new(&unwanted.kind, &unwanted.name));
     for key in rendered.chain(unwanted) {

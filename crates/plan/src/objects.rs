@@ -57,7 +57,8 @@ impl Comparison {
 
     /// Lists of `spec` that must be set as a whole: see [`Action::Apply`].
     fn whole_lists(&self, kind: &str) -> Vec<String> {
-        let ports = kind == "Service" && self.differences.iter().any(|found| found.path.starts_with("spec.ports"));
+        let ports =
+            kind == "Service" && self.differences.iter().any(|found| found.path.starts_with("spec.ports"));
         if ports { vec!["ports".to_owned()] } else { Vec::new() }
     }
 }

@@ -108,4 +108,3 @@ fn plan_sql(intent: &Intent, seen: &Observation, plan: &mut Plan) {
         }
     }
 }
-

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::action::{Action, Lane, Reason, Step};
 use crate::difference;
+use crate::objects::{is_going, key_of};
 use crate::observation::{Member, ObjectSeen, Observation, PatroniSeen, PodSeen};
 use crate::plan::{Gate, Plan};
-use crate::objects::{is_going, key_of};
 use crate::seen::Seen;
 
 /// Parameters that a standby may not have smaller than its primary: when they shrink,

@@ -71,7 +71,8 @@ fn plan_new(intent: &Intent, seen: &Observation, plan: &mut Plan) {
                 found.iter().all(|found| found.consequence != Consequence::Recreate)
             })
     };
-    let standing = Level::all().map(|level| at(intent, level)).find(|object| !pods.is_empty() && fits(object));
+    let standing =
+        Level::all().map(|level| at(intent, level)).find(|object| !pods.is_empty() && fits(object));
     let mut object = standing.unwrap_or_else(|| at(intent, Level::NEWEST));
     let highest = pods.iter().map(|pod| pod.ordinal + 1).max().unwrap_or(0);
     let before = ObjectSeen { uid: String::new(), body: json!({"spec": {"replicas": highest}}) };

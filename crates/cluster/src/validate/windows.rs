@@ -3,15 +3,37 @@
 
 const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 
+/// One window: the day it is for, none for every day, with its first and last minute.
+struct Window<'a> {
+    day: Option<&'a str>,
+    from: u32,
+    to: u32,
+}
+
 /// Checks one window. The error says what is wrong.
 pub(super) fn check(text: &str) -> Result<(), String> {
+    parse(text).map(|_| ())
+}
+
+/// Whether a window holds a minute since midnight of a weekday (0 is Sunday); one that cannot be
+/// read holds none.
+pub(super) fn holds(text: &str, weekday: usize, minute: u32) -> bool {
+    parse(text).is_ok_and(|window| {
+        let today = window.day.is_none_or(|day| DAYS.get(weekday) == Some(&day));
+        today && (window.from..=window.to).contains(&minute)
+    })
+}
+
+fn parse(text: &str) -> Result<Window<'_>, String> {
     let (start, end) = text.trim().split_once('-').ok_or("has no dash between start and end")?;
+    let mut of_day = None;
     let start = match start.split(':').count() {
         3 => {
             let (day, time) = start.split_once(':').unwrap_or_default();
             if !DAYS.contains(&day) {
                 return Err(format!("has the unknown day {day:?}"));
             }
+            of_day = Some(day);
             time
         }
         _ => start,
@@ -20,7 +42,7 @@ pub(super) fn check(text: &str) -> Result<(), String> {
     if to < from {
         return Err("ends before it starts".to_owned());
     }
-    Ok(())
+    Ok(Window { day: of_day, from, to })
 }
 
 /// Minutes since midnight.
@@ -39,7 +61,17 @@ fn minutes(text: &str) -> Result<u32, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::check;
+    use super::{check, holds};
+
+    #[test]
+    fn a_window_holds_its_first_and_last_minute() {
+        let (tuesday, at) = (2, |hour: u32, minute: u32| hour * 60 + minute);
+        assert!(holds("Tue:10:00-20:00", tuesday, at(10, 0)) && holds("10:00-20:00", 0, at(20, 0)));
+        assert!(
+            !holds("Tue:10:00-20:00", tuesday, at(20, 1)) && !holds("Mon:10:00-20:00", tuesday, at(11, 0))
+        );
+        assert!(!holds("nonsense", tuesday, 0));
+    }
 
     #[test]
     fn windows() {

@@ -7,12 +7,15 @@ use kube::api::{
     Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy,
 };
 use matriarch_cluster::{CredentialSecret, Intent, Object};
-use matriarch_plan::Outcome;
 use matriarch_plan::ownership::FIELD_MANAGER;
+use matriarch_plan::{ObjectPlace, Outcome};
 use serde_json::{Value, json};
 
 use crate::kinds;
-use crate::observe::FINALIZER;
+use crate::observe::{FINALIZER, passwords};
+
+/// Field manager of metadata on objects that others write too.
+const META_MANAGER: &str = "matriarch-meta";
 
 /// Server-side apply; we own what we send. The named lists of `spec` are set as a whole
 /// before, so that no item of somebody else's survives the merge.
@@ -30,6 +33,62 @@ pub async fn apply(client: &Client, object: &Object, whole_lists: &[String]) -> 
     }
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
     written(api.patch(&object.name, &parameters, &Patch::Apply(&object.applied())).await)
+}
+
+/// Puts other owners to the fields of an object, if it is still as it was seen. Nothing else of
+/// it changes.
+pub async fn adopt(client: &Client, place: &ObjectPlace, resource_version: &str, fields: &Value) -> Outcome {
+    let api = kinds::namespaced(client, &place.kind, &place.namespace);
+    let patch = json!({"metadata": {"resourceVersion": resource_version, "managedFields": fields}});
+    let parameters = PatchParams { field_manager: Some(META_MANAGER.to_owned()), ..PatchParams::default() };
+    written(api.patch(&place.name, &parameters, &Patch::Merge(&patch)).await)
+}
+
+/// Merges into the metadata of the object of this uid.
+pub async fn patch_metadata(client: &Client, place: &ObjectPlace, uid: &str, metadata: &Value) -> Outcome {
+    let api = kinds::namespaced(client, &place.kind, &place.namespace);
+    let mut metadata = metadata.clone();
+    metadata["uid"] = json!(uid);
+    let parameters = PatchParams { field_manager: Some(META_MANAGER.to_owned()), ..PatchParams::default() };
+    written(api.patch(&place.name, &parameters, &Patch::Merge(&json!({"metadata": metadata}))).await)
+}
+
+/// Deletes a StatefulSet without its pods, after the API server has accepted the new one without
+/// keeping it. That one is made when the old one is gone.
+pub async fn replace_stateful_set(client: &Client, object: &Object, uid: &str) -> Outcome {
+    let api = kinds::namespaced(client, &object.kind, &object.namespace);
+    let mut trial = object.body.clone();
+    // Under a name of its own: the old one still has the real one.
+    trial["metadata"]["generateName"] = json!(format!("{}-", object.name));
+    if let Some(metadata) = trial["metadata"].as_object_mut() {
+        metadata.remove("name");
+    }
+    let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), dry_run: true };
+    match serde_json::from_value::<DynamicObject>(trial) {
+        Err(error) => return Outcome::Failed(error.to_string()),
+        Ok(trial) => {
+            if let Err(error) = api.create(&parameters, &trial).await {
+                return Outcome::Failed(format!("the new one is refused, the old one stays: {error}"));
+            }
+        }
+    }
+    remove(client, &ObjectPlace::of(object), uid, PropagationPolicy::Orphan).await
+}
+
+/// Writes a pooler's user list with this content.
+pub async fn write_user_list(client: &Client, object: &Object, content: &str) -> Outcome {
+    let mut body = object.body.clone();
+    body["stringData"] = json!({ passwords::USER_LIST: content });
+    let object = Object { body, ..object.clone() };
+    apply(client, &object, &[]).await
+}
+
+/// Puts a password into a credentials Secret that exists.
+pub async fn set_password(client: &Client, object: &Object, password: &str) -> Outcome {
+    let api = kinds::namespaced(client, "Secret", &object.namespace);
+    let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let patch = Patch::Merge(json!({"stringData": {"password": password}}));
+    written(api.patch(&object.name, &parameters, &patch).await)
 }
 
 /// Creates an object that nobody may overwrite; that it exists already is fine.
@@ -68,15 +127,19 @@ pub async fn create_secret(client: &Client, secret: &CredentialSecret, password:
     }
 }
 
-/// Deletes the object of this uid; that it is gone already is fine.
-pub async fn delete(client: &Client, namespace: &str, kind: &str, name: &str, uid: &str) -> Outcome {
-    let api = kinds::namespaced(client, kind, namespace);
+/// Deletes the object of this uid with what belongs to it; that it is gone already is fine.
+pub async fn delete(client: &Client, place: &ObjectPlace, uid: &str) -> Outcome {
+    remove(client, place, uid, PropagationPolicy::Background).await
+}
+
+async fn remove(client: &Client, place: &ObjectPlace, uid: &str, dependents: PropagationPolicy) -> Outcome {
+    let api = kinds::namespaced(client, &place.kind, &place.namespace);
     let parameters = DeleteParams {
         preconditions: Some(Preconditions { uid: Some(uid.to_owned()), ..Preconditions::default() }),
-        propagation_policy: Some(PropagationPolicy::Background),
+        propagation_policy: Some(dependents),
         ..DeleteParams::default()
     };
-    match api.delete(name, &parameters).await {
+    match api.delete(&place.name, &parameters).await {
         Err(kube::Error::Api(status)) if status.is_not_found() => Outcome::Applied,
         Err(kube::Error::Api(status)) if status.is_conflict() => Outcome::Outdated(status.message),
         result => written(result),

@@ -4,15 +4,15 @@
 mod kubernetes;
 
 use kube::Client;
-use matriarch_cluster::Intent;
-use matriarch_plan::{Action, Executor, Observation, Outcome, Plan, Seen, Step};
+use matriarch_cluster::{CredentialSecret, Intent, PasswordSource};
+use matriarch_plan::{Action, Executor, ObjectPlace, Observation, Outcome, Plan, Seen, Step};
 use matriarch_postgres::Connection;
 use matriarch_settings::Settings;
 use matriarch_sql::{Statement, expected_verifier};
 use rand::Rng;
 use tracing::{info, warn};
 
-use crate::observe::{Addresses, base_url, connect};
+use crate::observe::{Addresses, base_url, connect, passwords};
 
 /// Length of generated passwords, in characters (03 §8.1).
 const PASSWORD_LENGTH: usize = 64;
@@ -61,7 +61,12 @@ impl Hands {
     }
 
     async fn take(&self, action: &Action, work: &Workpiece<'_>, session: &mut Option<Connection>) -> Outcome {
-        let namespace = &work.intent.identity.namespace;
+        let client = &self.client;
+        let place = |kind: &str, name: &str| ObjectPlace {
+            kind: kind.to_owned(),
+            namespace: work.intent.identity.namespace.clone(),
+            name: name.to_owned(),
+        };
         match action {
             Action::AddFinalizer => kubernetes::add_finalizer(&self.client, work.intent).await,
             Action::RemoveFinalizer => kubernetes::remove_finalizer(&self.client, work.intent).await,
@@ -69,16 +74,32 @@ impl Hands {
                 kubernetes::apply(&self.client, object, whole_lists).await
             }
             Action::CreateOnce(object) => kubernetes::create(&self.client, object, &object.body).await,
-            Action::CreateSecret(secret) => {
-                let password = random_text(PASSWORD_LENGTH);
-                kubernetes::create_secret(&self.client, secret, &password).await
+            Action::AdoptFields { object, resource_version, managed_fields, .. } => {
+                kubernetes::adopt(client, object, resource_version, managed_fields).await
             }
+            Action::ReplaceStatefulSet { object, uid } => {
+                kubernetes::replace_stateful_set(client, object, uid).await
+            }
+            Action::PatchMetadata { object, uid, metadata } => {
+                kubernetes::patch_metadata(client, object, uid, metadata).await
+            }
+            Action::CreateSecret(secret) => match self.password_for(secret).await {
+                Ok(password) => kubernetes::create_secret(client, secret, &password).await,
+                Err(why) => Outcome::Failed(why),
+            },
+            Action::CopyPassword(secret) => match self.password_for(secret).await {
+                Ok(password) => kubernetes::set_password(client, &secret.object, &password).await,
+                Err(why) => Outcome::Failed(why),
+            },
+            Action::WriteUserList { pooler, .. } => match passwords::user_list(client, pooler).await {
+                Ok(content) => kubernetes::write_user_list(client, &pooler.user_list, &content).await,
+                Err(why) => Outcome::Failed(why),
+            },
+            Action::Replace { object, uid } => kubernetes::delete(client, object, uid).await,
             Action::Delete { key, uid } => {
-                kubernetes::delete(&self.client, namespace, &key.kind, &key.name, uid).await
+                kubernetes::delete(client, &place(&key.kind, &key.name), uid).await
             }
-            Action::DeletePod { name, uid } => {
-                kubernetes::delete(&self.client, namespace, "Pod", name, uid).await
-            }
+            Action::DeletePod { name, uid } => kubernetes::delete(client, &place("Pod", name), uid).await,
             Action::Switchover { from, to } => self.switch_over(from, to, work).await,
             Action::PatchPatroniConfig(patch) => {
                 let Some(member) = any_member(work) else {
@@ -91,6 +112,14 @@ impl Hands {
                 None => Outcome::Outdated(format!("{name} has no address")),
             },
             Action::Sql(statement) => run_statement(statement, work, session).await,
+        }
+    }
+
+    /// A new password, or the one that is copied from elsewhere.
+    async fn password_for(&self, secret: &CredentialSecret) -> Result<String, String> {
+        match &secret.password {
+            PasswordSource::Generate => Ok(random_text(PASSWORD_LENGTH)),
+            PasswordSource::Copy(source) => passwords::read(&self.client, source).await,
         }
     }
 

@@ -109,6 +109,8 @@ pub fn nothing(intent: &Intent) -> Observation {
         revisions: BTreeMap::new(),
         claims: Seen::Present(Vec::new()),
         patroni_objects: Seen::Present(Vec::new()),
+        user_lists: BTreeMap::new(),
+        streams: Seen::Present(Vec::new()),
         leader: Seen::Absent,
         patroni: Seen::Absent,
         catalog: Seen::Absent,

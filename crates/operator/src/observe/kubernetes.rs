@@ -1,4 +1,4 @@
-//! Objects, Secrets, pods, claims and Patroni's ConfigMaps.
+//! Objects, Secrets, pods, claims and Patroni's own objects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,11 +6,12 @@ use futures::future::join_all;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::{Api, DynamicObject, ListParams};
 use kube::{Client, ResourceExt};
-use matriarch_cluster::{Intent, Object};
-use matriarch_plan::{ClaimSeen, ObjectKey, ObjectSeen, PodSeen, SecretSeen, Seen};
+use matriarch_cluster::{Intent, PasswordSource};
+use matriarch_plan::{ClaimSeen, ObjectKey, ObjectSeen, PatroniObject, PodSeen, SecretSeen, Seen};
 use matriarch_settings::Settings;
 use serde_json::Value;
 
+use super::passwords;
 use crate::kinds;
 
 /// Seen from a read of one object by name.
@@ -22,27 +23,56 @@ fn seen<T>(answer: kube::Result<Option<T>>) -> Seen<T> {
     }
 }
 
-/// The live objects that the intent names, Secrets aside.
+/// The live objects that the intent names, credentials and streams aside, and those that should
+/// not be there any more.
 pub async fn objects(client: &Client, intent: &Intent) -> BTreeMap<ObjectKey, Seen<ObjectSeen>> {
-    let wanted = [&intent.pod_service_account, &intent.pod_role_binding, &intent.stateful_set];
-    let wanted = wanted.into_iter().chain(&intent.services).chain(&intent.disruption_budgets);
-    join_all(wanted.map(|object| one(client, object))).await.into_iter().collect()
+    let credentials: BTreeSet<&str> =
+        intent.secrets.iter().map(|secret| secret.object.name.as_str()).collect();
+    let rendered = intent
+        .objects()
+        .filter(|object| object.kind != "Secret" || !credentials.contains(object.name.as_str()))
+        .filter(|object| object.kind != "FabricEventStream")
+        .map(|object| ObjectKey::new(&object.kind, &object.name));
+    let unwanted = intent.unwanted.iter().map(|unwanted| ObjectKey::new(&unwanted.kind, &unwanted.name));
+    let namespace = intent.identity.namespace.as_str();
+    let reads = rendered.chain(unwanted).map(|key| one(client, namespace, key));
+    join_all(reads).await.into_iter().collect()
 }
 
-async fn one(client: &Client, object: &Object) -> (ObjectKey, Seen<ObjectSeen>) {
-    let api = kinds::namespaced(client, &object.kind, &object.namespace);
-    let found = match seen(api.get_opt(&object.name).await) {
+async fn one(client: &Client, namespace: &str, key: ObjectKey) -> (ObjectKey, Seen<ObjectSeen>) {
+    let api = kinds::namespaced(client, &key.kind, namespace);
+    let found = match seen(api.get_opt(&key.name).await) {
         Seen::Present(live) => whole(&live),
         Seen::Absent => Seen::Absent,
         Seen::Unknown(why) => Seen::Unknown(why),
     };
-    (ObjectKey::new(&object.kind, &object.name), found)
+    (key, found)
+}
+
+/// FabricEventStreams with the cluster's labels; absent when the kind is not installed.
+pub async fn streams(client: &Client, intent: &Intent) -> Seen<Vec<ObjectSeen>> {
+    let api = kinds::namespaced(client, "FabricEventStream", &intent.identity.namespace);
+    match api.list(&selector(intent)).await {
+        Err(kube::Error::Api(status)) if status.is_not_found() => Seen::Absent,
+        Err(error) => Seen::Unknown(error.to_string()),
+        Ok(list) => {
+            Seen::Present(list.items.iter().filter_map(|live| whole(live).present().cloned()).collect())
+        }
+    }
 }
 
 fn whole(live: &DynamicObject) -> Seen<ObjectSeen> {
     let uid = live.uid().unwrap_or_default();
     match serde_json::to_value(live) {
-        Ok(body) => Seen::Present(ObjectSeen { uid, body }),
+        Ok(mut body) => {
+            // No observation holds a password.
+            if live.types.as_ref().is_some_and(|types| types.kind == "Secret")
+                && let Some(body) = body.as_object_mut()
+            {
+                body.remove("data");
+            }
+            Seen::Present(ObjectSeen { uid, body })
+        }
         Err(error) => Seen::Unknown(error.to_string()),
     }
 }
@@ -55,23 +85,46 @@ pub async fn secrets(
     let reads = intent.secrets.iter().map(|secret| async move {
         let object = &secret.object;
         let api: Api<Secret> = Api::namespaced(client.clone(), &object.namespace);
-        (object.name.clone(), seen(api.get_opt(&object.name).await))
+        let source = match &secret.password {
+            PasswordSource::Generate => None,
+            PasswordSource::Copy(key) => passwords::read(client, key).await.ok(),
+        };
+        (object.name.clone(), seen(api.get_opt(&object.name).await), source)
     });
     let mut found = BTreeMap::new();
     let mut passwords = BTreeMap::new();
-    for (name, secret) in join_all(reads).await {
+    for (name, secret, source) in join_all(reads).await {
         let projected = match secret {
             Seen::Absent => Seen::Absent,
             Seen::Unknown(why) => Seen::Unknown(why),
             Seen::Present(secret) => {
                 let password = text(&secret, "password");
+                let follows = source.map(|source| password.as_ref() == Some(&source));
                 passwords.extend(password.map(|password| (name.clone(), password)));
-                Seen::Present(project_secret(&secret))
+                Seen::Present(SecretSeen { follows, ..project_secret(&secret) })
             }
         };
         found.insert(name, projected);
     }
     (found, passwords)
+}
+
+/// For each pooler's user list: whether its content is what the credentials make of it.
+pub async fn user_lists(client: &Client, intent: &Intent) -> BTreeMap<String, Seen<bool>> {
+    let reads = intent.poolers.iter().map(|pooler| async move {
+        let object = &pooler.user_list;
+        let api: Api<Secret> = Api::namespaced(client.clone(), &object.namespace);
+        let state = match (seen(api.get_opt(&object.name).await), passwords::user_list(client, pooler).await)
+        {
+            (Seen::Unknown(why), _) | (_, Err(why)) => Seen::Unknown(why),
+            (Seen::Absent, _) => Seen::Absent,
+            (Seen::Present(live), Ok(wanted)) => {
+                Seen::Present(text(&live, passwords::USER_LIST).as_ref() == Some(&wanted))
+            }
+        };
+        (object.name.clone(), state)
+    });
+    join_all(reads).await.into_iter().collect()
 }
 
 /// Every credentials Secret that carries the cluster's labels.
@@ -90,12 +143,15 @@ pub async fn labelled_secrets(client: &Client, intent: &Intent) -> BTreeMap<Stri
 fn project_secret(secret: &Secret) -> SecretSeen {
     SecretSeen {
         uid: secret.uid().unwrap_or_default(),
+        metadata: serde_json::to_value(&secret.metadata).unwrap_or_default(),
         username: text(secret, "username").unwrap_or_default(),
         has_password: text(secret, "password").is_some(),
+        follows: None,
     }
 }
 
-fn text(secret: &Secret, key: &str) -> Option<String> {
+/// A key of a Secret as text; nothing when it is absent or empty.
+pub fn text(secret: &Secret, key: &str) -> Option<String> {
     let bytes = &secret.data.as_ref()?.get(key)?.0;
     let text = String::from_utf8(bytes.clone()).ok()?;
     (!text.is_empty()).then_some(text)
@@ -139,6 +195,7 @@ fn project(pod: &Pod, prefix: &str, role_label: &str) -> Option<PodSeen> {
         revision: pod.labels().get("controller-revision-hash").cloned().unwrap_or_default(),
         node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
         ip: status.pod_ip.clone().filter(|ip| !ip.is_empty()),
+        annotations: pod.annotations().clone(),
         age_seconds: age_seconds(pod),
         waiting: (!ready).then(|| waiting(&status)).flatten(),
         name,
@@ -193,6 +250,8 @@ pub async fn revisions(
     let key = ObjectKey::new("StatefulSet", &intent.stateful_set.name);
     let newest = match objects.get(&key) {
         Some(Seen::Present(set)) => set.body["status"]["updateRevision"].clone(),
+        // Pods without their StatefulSet: their templates tell what it was.
+        Some(Seen::Absent) => Value::Null,
         _ => return BTreeMap::new(),
     };
     let older: BTreeSet<&String> = pods
@@ -246,35 +305,87 @@ pub async fn claims(client: &Client, intent: &Intent) -> Seen<Vec<ClaimSeen>> {
     }
 }
 
-/// Patroni's ConfigMaps with their uids, and the holder of the leader lock.
+/// Where Patroni keeps its state.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    /// ConfigMaps `{cluster}-leader` and so on.
+    ConfigMaps,
+    /// Endpoints: `{cluster}` holds the leader lock.
+    Endpoints,
+    /// Outside of Kubernetes.
+    Etcd,
+}
+
+impl Store {
+    /// As the settings have it (03 §7).
+    pub fn of(settings: &Settings) -> Self {
+        if !settings.etcd_host.is_empty() {
+            Self::Etcd
+        } else if settings.kubernetes_use_configmaps {
+            Self::ConfigMaps
+        } else {
+            Self::Endpoints
+        }
+    }
+
+    fn keys(self, cluster: &str) -> Vec<ObjectKey> {
+        let (kind, leader) = match self {
+            Self::ConfigMaps => ("ConfigMap", format!("{cluster}-leader")),
+            Self::Endpoints => ("Endpoints", cluster.to_owned()),
+            Self::Etcd => return Vec::new(),
+        };
+        let others = ["config", "sync", "failover"].map(|suffix| format!("{cluster}-{suffix}"));
+        let objects = std::iter::once(leader).chain(others).map(|name| ObjectKey::new(kind, &name));
+        let service = ObjectKey::new("Service", &format!("{cluster}-config"));
+        objects.chain((self == Self::Endpoints).then_some(service)).collect()
+    }
+}
+
+/// Patroni's own objects, and the holder of the leader lock.
 pub async fn patroni_objects(
     client: &Client,
     namespace: &str,
     cluster: &str,
-) -> (Seen<Vec<(ObjectKey, String)>>, Seen<String>) {
-    let api = kinds::namespaced(client, "ConfigMap", namespace);
-    let suffixes = ["leader", "config", "sync", "failover"];
-    let reads = suffixes.map(|suffix| {
-        let (api, name) = (api.clone(), format!("{cluster}-{suffix}"));
-        async move { seen(api.get_opt(&name).await) }
+    store: Store,
+) -> (Seen<Vec<PatroniObject>>, Seen<String>) {
+    let reads = store.keys(cluster).into_iter().map(|key| async move {
+        let api = kinds::namespaced(client, &key.kind, namespace);
+        let answer = seen(api.get_opt(&key.name).await);
+        (key, answer)
     });
     let answers = join_all(reads).await;
     let leader = match answers.first() {
-        Some(Seen::Present(object)) => match object.annotations().get("leader") {
+        Some((_, Seen::Present(object))) => match object.annotations().get("leader") {
             Some(leader) if !leader.is_empty() => Seen::Present(leader.clone()),
             _ => Seen::Absent,
         },
-        Some(Seen::Unknown(why)) => Seen::Unknown(why.clone()),
+        Some((_, Seen::Unknown(why))) => Seen::Unknown(why.clone()),
         _ => Seen::Absent,
     };
     let mut found = Vec::new();
-    for answer in answers {
+    for (key, answer) in answers {
         match answer {
             Seen::Unknown(why) => return (Seen::Unknown(why), leader),
             Seen::Absent => {}
-            Seen::Present(object) => found
-                .push((ObjectKey::new("ConfigMap", &object.name_any()), object.uid().unwrap_or_default())),
+            Seen::Present(object) => found.push(PatroniObject {
+                key,
+                uid: object.uid().unwrap_or_default(),
+                metadata: serde_json::to_value(&object.metadata).unwrap_or_default(),
+            }),
         }
     }
     (Seen::Present(found), leader)
+}
+
+/// The leader where its lock is outside of Kubernetes: the one pod that is labelled so. Patroni
+/// must agree before anything is done to a pod.
+pub fn leader_by_label(pods: &Seen<Vec<PodSeen>>) -> Seen<String> {
+    let Seen::Present(pods) = pods else { return Seen::Unknown("the pods cannot be listed".to_owned()) };
+    let labelled: Vec<&PodSeen> =
+        pods.iter().filter(|pod| pod.role_label.as_deref() == Some("master")).collect();
+    match labelled.as_slice() {
+        [] => Seen::Absent,
+        [pod] => Seen::Present(pod.name.clone()),
+        _ => Seen::Unknown("several pods are labelled as the primary".to_owned()),
+    }
 }

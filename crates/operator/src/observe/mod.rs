@@ -1,7 +1,9 @@
 //! Reading the world. Never fails as a whole: what cannot be read is unknown.
 
 mod kubernetes;
+pub mod passwords;
 mod patroni;
+mod references;
 mod sql;
 
 pub use patroni::base_url;
@@ -10,7 +12,7 @@ pub use sql::connect;
 use std::collections::BTreeMap;
 
 use kube::Client;
-use matriarch_cluster::Intent;
+use matriarch_cluster::{Cluster, Intent, render_with};
 use matriarch_plan::{Observation, Seen};
 use matriarch_settings::Settings;
 use serde_json::Value;
@@ -50,6 +52,15 @@ impl Eyes {
         Self { client, patroni }
     }
 
+    /// What should exist, after reading what the manifest and the settings point to.
+    pub async fn intent(&self, cluster: &Cluster, settings: &Settings) -> Intent {
+        let (references, facts) = tokio::join!(
+            references::references(&self.client, cluster, settings),
+            references::facts(&self.client, cluster, settings),
+        );
+        render_with(cluster, settings, &references, &facts)
+    }
+
     /// As [`Self::observe`], and at Secrets of users who left the manifest: a deletion
     /// removes those too.
     pub async fn observe_all(&self, manifest: &Value, intent: &Intent, settings: &Settings) -> Sight {
@@ -62,13 +73,19 @@ impl Eyes {
     /// Looks at everything that concerns one cluster.
     pub async fn observe(&self, manifest: &Value, intent: &Intent, settings: &Settings) -> Sight {
         let names = &intent.identity;
-        let (objects, (secrets, passwords), pods, claims, (patroni_objects, leader)) = tokio::join!(
+        let store = kubernetes::Store::of(settings);
+        let (objects, (secrets, passwords), pods, claims, (patroni_objects, mut leader), user_lists, streams) = tokio::join!(
             kubernetes::objects(&self.client, intent),
             kubernetes::secrets(&self.client, intent),
             kubernetes::pods(&self.client, intent, settings),
             kubernetes::claims(&self.client, intent),
-            kubernetes::patroni_objects(&self.client, &names.namespace, &names.name),
+            kubernetes::patroni_objects(&self.client, &names.namespace, &names.name, store),
+            kubernetes::user_lists(&self.client, intent),
+            kubernetes::streams(&self.client, intent),
         );
+        if store == kubernetes::Store::Etcd {
+            leader = kubernetes::leader_by_label(&pods);
+        }
         let addresses =
             Addresses { pods: kubernetes::addresses(&pods), primary: leader.present().cloned(), passwords };
         let (patroni, revisions) = tokio::join!(
@@ -83,6 +100,8 @@ impl Eyes {
             revisions,
             claims,
             patroni_objects,
+            user_lists,
+            streams,
             leader,
             patroni,
             catalog: Seen::Absent,

@@ -1,0 +1,115 @@
+//! What manifests and settings point to, and facts that rendering may use: read before rendering,
+//! which reads nothing itself.
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
+use matriarch_cluster::{Cluster, Facts, Reference, References};
+use matriarch_settings::Settings;
+use serde_json::Value;
+
+use super::kubernetes::text;
+use crate::kinds;
+
+fn reference<T, U>(answer: kube::Result<Option<T>>, read: impl FnOnce(T) -> U) -> Reference<U> {
+    match answer {
+        Ok(Some(object)) => Reference::Known(read(object)),
+        Ok(None) => Reference::Missing,
+        Err(error) => Reference::Unknown(error.to_string()),
+    }
+}
+
+/// Everything that is pointed to.
+pub async fn references(client: &Client, cluster: &Cluster, settings: &Settings) -> References {
+    let namespace = cluster.identity.namespace.as_str();
+    let (environment_secret, environment_config_map) = tokio::join!(
+        environment_secret(client, namespace, &settings.pod_environment_secret),
+        environment_config_map(client, namespace, &settings.pod_environment_configmap),
+    );
+    References { environment_secret, environment_config_map, ..References::default() }
+}
+
+/// Keys of the Secret, which is in the cluster's namespace.
+async fn environment_secret(client: &Client, namespace: &str, name: &str) -> Option<Reference<Vec<String>>> {
+    if name.is_empty() {
+        return None;
+    }
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let answer = api.get_opt(name).await;
+    Some(reference(answer, |secret| secret.data.unwrap_or_default().into_keys().collect()))
+}
+
+/// Data of the ConfigMap `namespace/name`; a name alone is in the cluster's namespace.
+async fn environment_config_map(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+) -> Option<Reference<BTreeMap<String, String>>> {
+    if name.is_empty() {
+        return None;
+    }
+    let (namespace, name) = name.split_once('/').unwrap_or((namespace, name));
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    Some(reference(api.get_opt(name).await, |map| map.data.unwrap_or_default()))
+}
+
+/// Facts of the world that rendering may use. What cannot be read is left out: rendering then goes
+/// by the manifest, and the planner meets the same outage as an unknown.
+pub async fn facts(client: &Client, cluster: &Cluster, settings: &Settings) -> Facts {
+    let namespace = cluster.identity.namespace.as_str();
+    let sets = kinds::namespaced(client, "StatefulSet", namespace);
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let label = format!("{}={}", settings.cluster_name_label, cluster.identity.name);
+    let labelled = ListParams::default().labels(&label);
+    let (set, secrets) = tokio::join!(sets.get_opt(&cluster.identity.name), secrets.list(&labelled));
+    let secrets = secrets.map(|list| list.items).unwrap_or_default();
+    Facts {
+        running_version: set.ok().flatten().and_then(|set| running_version(&set.data)),
+        secrets: secrets
+            .iter()
+            .filter_map(|secret| Some((secret.name_any(), text(secret, "username")?)))
+            .collect(),
+        in_maintenance_window: {
+            let now = jiff::Timestamp::now().to_zoned(TimeZone::UTC);
+            let weekday = usize::try_from(now.weekday().to_sunday_zero_offset()).unwrap_or_default();
+            let minute = u32::try_from(i32::from(now.hour()) * 60 + i32::from(now.minute()));
+            cluster.in_maintenance_window(settings, weekday, minute.unwrap_or_default())
+        },
+    }
+}
+
+/// `PGVERSION` of the database container, or the version in `bin_dir` of its configuration.
+fn running_version(set: &Value) -> Option<String> {
+    let containers = set["spec"]["template"]["spec"]["containers"].as_array()?;
+    let postgres = containers.iter().find(|container| container["name"] == "postgres")?;
+    let variable = |name: &str| {
+        let variables = postgres["env"].as_array().into_iter().flatten();
+        variables.filter(|v| v["name"] == name).find_map(|v| v["value"].as_str().map(str::to_owned))
+    };
+    variable("PGVERSION").or_else(|| {
+        let configuration: Value = serde_json::from_str(&variable("SPILO_CONFIGURATION")?).ok()?;
+        let folder = configuration["postgresql"]["bin_dir"].as_str()?;
+        folder.split('/').find(|part| part.parse::<u32>().is_ok()).map(str::to_owned)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::running_version;
+    use serde_json::json;
+
+    #[test]
+    fn the_running_version_is_in_the_environment() {
+        let set = |name: &str, value: &str| {
+            json!({"spec": {"template": {"spec": {"containers": [
+                {"name": "postgres", "env": [{"name": name, "value": value}]}]}}}})
+        };
+        assert_eq!(running_version(&set("PGVERSION", "15")).as_deref(), Some("15"));
+        let configuration = r#"{"postgresql": {"bin_dir": "/usr/lib/postgresql/16/bin"}}"#;
+        assert_eq!(running_version(&set("SPILO_CONFIGURATION", configuration)).as_deref(), Some("16"));
+        assert_eq!(running_version(&json!({})), None);
+    }
+}
