@@ -3,6 +3,7 @@
 use kube_core::CustomResourceExt;
 use serde_json::{Value, json};
 
+use crate::rules;
 use crate::spec::Postgresql;
 use crate::team::PostgresTeam;
 
@@ -20,7 +21,11 @@ pub fn crds() -> Vec<Value> {
 
 /// The definition of `postgresql`.
 pub fn crd_postgresql() -> Value {
-    finished(serde_json::to_value(Postgresql::crd()).unwrap_or_default())
+    let mut crd = finished(serde_json::to_value(Postgresql::crd()).unwrap_or_default());
+    let spec = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec");
+    // A test makes sure that every rule finds its place.
+    let _ = spec.map(rules::apply);
+    crd
 }
 
 fn postgres_team() -> Value {
@@ -82,10 +87,13 @@ fn operator_configuration() -> Value {
     }))
 }
 
-/// Adds what all three share: the label, the list kind, the `status` subresource; takes out
-/// defaults, because the API server would write them into every object.
+/// Adds what all three share: the label, the list kind, the `status` subresource. Takes out
+/// defaults, because the API server would write them into every object, and `nullable`, because
+/// null means absent: where it is taken for a value a rule says so.
 fn finished(mut crd: Value) -> Value {
-    without_defaults(&mut crd["spec"]["versions"][0]["schema"]);
+    for keyword in ["default", "nullable"] {
+        without(&mut crd["spec"]["versions"][0]["schema"], keyword);
+    }
     crd["metadata"]["labels"] = json!({"app.kubernetes.io/name": "postgres-operator"});
     let kind = crd["spec"]["names"]["kind"].as_str().unwrap_or_default().to_owned();
     crd["spec"]["names"]["listKind"] = json!(format!("{kind}List"));
@@ -96,14 +104,17 @@ fn finished(mut crd: Value) -> Value {
     crd
 }
 
-fn without_defaults(schema: &mut Value) {
-    match schema {
-        Value::Object(map) => {
-            map.remove("default");
-            map.values_mut().for_each(without_defaults);
+/// Takes `keyword` out of a schema and all schemas in it, but not out of properties of that name.
+fn without(schema: &mut Value, keyword: &str) {
+    let Some(map) = schema.as_object_mut() else { return };
+    map.remove(keyword);
+    for (key, inner) in map.iter_mut() {
+        match (key.as_str(), inner) {
+            ("properties", Value::Object(properties)) => {
+                properties.values_mut().for_each(|property| without(property, keyword));
+            }
+            (_, inner) => without(inner, keyword),
         }
-        Value::Array(items) => items.iter_mut().for_each(without_defaults),
-        _ => {}
     }
 }
 
@@ -191,7 +202,47 @@ mod tests {
     }
 
     #[test]
-    fn unknown_fields_of_the_spec_are_kept() {
-        assert_eq!(spec_schema()["x-kubernetes-preserve-unknown-fields"], json!(true));
+    fn every_rule_finds_its_place() {
+        let mut schema = finished(serde_json::to_value(Postgresql::crd()).unwrap());
+        let spec = schema.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec").unwrap();
+        assert_eq!(rules::apply(spec), Ok(()));
+    }
+
+    /// Unknown fields are removed as with the original, except in pieces of Kubernetes objects.
+    #[test]
+    fn only_fragments_keep_unknown_fields() {
+        fn keeping(schema: &Value, path: &str, into: &mut Vec<String>) {
+            if schema["x-kubernetes-preserve-unknown-fields"] == json!(true) {
+                into.push(path.to_owned());
+                return;
+            }
+            for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+                keeping(property, &format!("{path}.{name}"), into);
+            }
+            for (key, suffix) in [("items", "[]"), ("additionalProperties", "{}")] {
+                if schema.get(key).is_some() {
+                    keeping(&schema[key], &format!("{path}{suffix}"), into);
+                }
+            }
+        }
+        let mut found = Vec::new();
+        keeping(&spec_schema(), "", &mut found);
+        assert_eq!(
+            found,
+            [
+                ".additionalVolumes[].volumeSource",
+                ".env[]",
+                ".envFrom[]",
+                ".initContainers[]",
+                ".init_containers[]",
+                ".livenessProbe",
+                ".nodeAffinity",
+                ".sidecars[].env[]",
+                ".sidecars[].ports[]",
+                ".tolerations[]",
+                ".topologySpreadConstraints[]",
+                ".volume.selector",
+            ]
+        );
     }
 }

@@ -3,7 +3,9 @@
 
 mod crd;
 mod decode;
+mod judge;
 mod problem;
+pub mod rules;
 mod schema;
 mod spec;
 mod status;

@@ -1,5 +1,5 @@
-//! The `spec` of a `postgresql` object, as far as it is typed. What is not typed here is kept by
-//! the schema and reported when it is asked for and not supported.
+//! The `spec` of a `postgresql` object: every field of the contract. What the API server judges
+//! beyond types is in [`crate::rules`].
 
 // Columns of the same type are no duplicates.
 #![allow(clippy::duplicated_attributes)]
@@ -76,13 +76,11 @@ pub type Fragment = serde_json::Value;
     ),
     crates(kube_core = "::kube_core")
 )]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+#[serde(rename_all = "camelCase", default)]
 pub struct PostgresqlSpec {
     /// Team that owns the cluster; the value of the label `team`.
     pub team_id: String,
     /// How many pods are wanted, limited by the operator's `min_instances` and `max_instances`.
-    #[schemars(range(min = 0))]
     pub number_of_instances: i32,
     /// The data volume of each pod.
     pub volume: Volume,
@@ -92,8 +90,7 @@ pub struct PostgresqlSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub docker_image: Option<String>,
     /// Role name → flags. Null or an empty list makes a role that can only log in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::users")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub users: Option<BTreeMap<String, Option<Vec<String>>>>,
     /// Database name → owning role.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,31 +123,31 @@ pub struct PostgresqlSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replica_service_annotations: Option<BTreeMap<String, String>>,
     /// Further environment of the container `postgres`; the operator's own variables win.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::fragments")]
     pub env: Option<Vec<Fragment>>,
     /// Environment of the container `postgres` from ConfigMaps and Secrets.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::fragments")]
     pub env_from: Option<Vec<Fragment>>,
     /// Liveness probe of the container `postgres`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::fragment")]
     pub liveness_probe: Option<Fragment>,
     /// Tolerations of the pods; a non-empty list replaces the operator's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::fragments")]
     pub tolerations: Option<Vec<Fragment>>,
     /// Node affinity of the pods.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::fragment")]
     pub node_affinity: Option<Fragment>,
     /// Topology spread constraints of the pods.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::fragments")]
     pub topology_spread_constraints: Option<Vec<Fragment>>,
     /// Init containers of the pods, taken as they are.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::fragments")]
     pub init_containers: Option<Vec<Fragment>>,
     /// Containers that run beside PostgreSQL.
@@ -195,6 +192,13 @@ pub struct PostgresqlSpec {
     /// Old spelling of `enableReplicaLoadBalancer`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replica_load_balancer: Option<bool>,
+    /// Old spelling of `initContainers`.
+    #[serde(rename = "init_containers", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::fragments")]
+    pub old_init_containers: Option<Vec<Fragment>>,
+    /// Old spelling of `podPriorityClassName`.
+    #[serde(rename = "pod_priority_class_name", skip_serializing_if = "Option::is_none")]
+    pub old_pod_priority_class_name: Option<String>,
     /// Type NodePort for the service of the primary; wins over the load balancer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enable_master_node_port: Option<bool>,
@@ -262,11 +266,9 @@ pub struct PostgresqlSpec {
 
 /// Version and parameters of PostgreSQL.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+#[serde(rename_all = "camelCase", default)]
 pub struct PostgresParameters {
     /// Major version.
-    #[schemars(schema_with = "schema::major_version")]
     pub version: String,
     /// Server parameters, values as text.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -275,8 +277,7 @@ pub struct PostgresParameters {
 
 /// The data volume.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+#[serde(rename_all = "camelCase", default)]
 pub struct Volume {
     /// Size as a Kubernetes quantity.
     pub size: String,
@@ -284,7 +285,7 @@ pub struct Volume {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<String>,
     /// Label selector for existing volumes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::fragment")]
     pub selector: Option<Fragment>,
     /// Path inside the volume.
@@ -306,7 +307,7 @@ pub struct Volume {
 
 /// Options of Patroni, spelled as Patroni spells them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+#[serde(default)]
 pub struct Patroni {
     /// Options of `initdb`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -345,7 +346,7 @@ pub struct Patroni {
 
 /// Resource requests and limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+#[serde(default)]
 pub struct Resources {
     /// What the scheduler reserves.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -357,7 +358,7 @@ pub struct Resources {
 
 /// Amounts, as Kubernetes quantities.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+#[serde(default)]
 pub struct ResourceValues {
     /// CPUs.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -375,7 +376,7 @@ pub struct ResourceValues {
 
 /// A container beside PostgreSQL.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+#[serde(default)]
 pub struct Sidecar {
     /// Container name; absent means `sidecar-` and the position in the list.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -387,11 +388,11 @@ pub struct Sidecar {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
     /// Ports.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::fragments")]
     pub ports: Option<Vec<Fragment>>,
     /// Environment, after the variables that the operator adds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::fragments")]
     pub env: Option<Vec<Fragment>>,
     /// Command.
@@ -401,8 +402,7 @@ pub struct Sidecar {
 
 /// A volume beside the data volume.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+#[serde(rename_all = "camelCase", default)]
 pub struct AdditionalVolume {
     /// Name of volume and mount.
     pub name: String,
@@ -424,8 +424,7 @@ pub struct AdditionalVolume {
 
 /// Certificate of the server. An empty `secretName` means none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+#[serde(rename_all = "camelCase", default)]
 pub struct Tls {
     /// Secret with certificate and key.
     pub secret_name: String,
@@ -445,7 +444,7 @@ pub struct Tls {
 
 /// Which cluster a new one is a copy of. An empty `cluster` means none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+#[serde(default)]
 pub struct CloneSource {
     /// Name of the source.
     pub cluster: String,
@@ -474,7 +473,7 @@ pub struct CloneSource {
 
 /// What a standby cluster follows: a host, an archive or both.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+#[serde(default)]
 pub struct StandbySource {
     /// Path of the source's archive in S3.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -495,8 +494,7 @@ pub struct StandbySource {
 
 /// Options of the poolers (01 §2.6).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+#[serde(rename_all = "camelCase", default)]
 pub struct ConnectionPooler {
     /// Pods of each pooler.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -523,8 +521,7 @@ pub struct ConnectionPooler {
 
 /// Schemas, roles and extensions of a database (01 §3.5).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+#[serde(rename_all = "camelCase", default)]
 pub struct PreparedDatabase {
     /// Make login roles of the database too.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -542,8 +539,7 @@ pub struct PreparedDatabase {
 
 /// A schema of a prepared database.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+#[serde(rename_all = "camelCase", default)]
 pub struct PreparedSchema {
     /// Make owner, reader and writer roles of the schema; absent means true.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -555,8 +551,7 @@ pub struct PreparedSchema {
 
 /// A change stream (01 §2.16).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+#[serde(rename_all = "camelCase", default)]
 pub struct Stream {
     /// Application that reads the stream.
     pub application_id: String,
@@ -583,8 +578,7 @@ pub struct Stream {
 
 /// A table of a change stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+#[serde(rename_all = "camelCase", default)]
 pub struct StreamTable {
     /// Type of the events.
     pub event_type: String,
