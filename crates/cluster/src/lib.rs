@@ -7,9 +7,11 @@ pub mod names;
 pub mod quantity;
 mod references;
 mod render;
+pub mod schedule;
 pub mod teams;
 mod users;
 mod validate;
+pub mod windows;
 
 pub use intent::{
     CredentialSecret, Identity, Intent, Object, PasswordSource, Pooler, SecretKey, Unresolved, Unwanted,
@@ -18,4 +20,4 @@ pub use level::{LEVEL_ANNOTATION, Level};
 pub use matriarch_api::Problem;
 pub use references::{Facts, Human, InfrastructureRole, Reference, References};
 pub use render::{render, render_with};
-pub use validate::{Cluster, status_word_for_problems};
+pub use validate::{Cluster, STREAM_USER, status_word_for_problems};

@@ -31,6 +31,7 @@ mod volumes;
 mod tests;
 
 pub(crate) use account::definition;
+pub(crate) use volumes::volume_source;
 
 /// Renders everything that should exist for `cluster`, without references and facts.
 pub fn render(cluster: &Cluster, settings: &Settings) -> Intent {

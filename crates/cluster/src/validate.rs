@@ -1,18 +1,30 @@
 //! From a manifest to a [`Cluster`]: all problems at once, each with its field and its cure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use matriarch_api::{PostgresqlSpec, Problem, decode};
+use matriarch_api::{PostgresqlSpec, PreparedDatabase, Problem, decode};
 use matriarch_settings::Settings;
 use matriarch_sql::RoleFlags;
 use serde_json::Value;
 
 use crate::intent::Identity;
 
+mod amounts;
 mod checks;
-mod windows;
+mod containers;
+mod fragments;
+mod identity;
+mod network;
+mod roles;
+mod sources;
+mod spellings;
+mod times;
 
-pub(crate) use checks::is_service_name;
+pub(crate) use identity::is_service_name;
+pub(crate) use roles::is_database_name;
+
+/// Role that publishes change streams.
+pub const STREAM_USER: &str = "fes_user";
 
 /// A manifest that was found to be in order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,10 +63,10 @@ impl Cluster {
             owners: manifest["metadata"]["ownerReferences"].as_array().cloned().unwrap_or_default(),
             spec: decoded.spec,
             users: BTreeMap::new(),
-            notices: Vec::new(),
+            notices: decoded.unknown.iter().map(|field| unknown(field)).collect(),
         };
         let mut problems = decoded.problems;
-        checks::all(&mut cluster, manifest, settings, &mut problems);
+        checks::all(&mut cluster, settings, &mut problems);
         problems.sort();
         problems.dedup();
         (cluster, problems)
@@ -95,16 +107,6 @@ impl Cluster {
         self.spec.standby.is_some() || self.spec.env.iter().flatten().any(follows)
     }
 
-    /// Whether a moment, a weekday (0 is Sunday) and a minute since midnight in UTC, lies in a
-    /// maintenance window. Without windows, or with windows switched off, every moment does.
-    pub fn in_maintenance_window(&self, settings: &Settings, weekday: usize, minute: u32) -> bool {
-        let own = self.spec.maintenance_windows.clone().unwrap_or_default();
-        let windows: Vec<String> = if own.is_empty() { settings.maintenance_windows.to_vec() } else { own };
-        windows.is_empty()
-            || !settings.enable_maintenance_windows
-            || windows.iter().any(|window| windows::holds(window, weekday, minute))
-    }
-
     /// Major version that pods should run.
     pub fn wanted_version(&self, settings: &Settings) -> String {
         let version = &self.spec.postgresql.version;
@@ -121,8 +123,77 @@ impl Cluster {
 
     /// Whether database `name` of `owner` can be made; if not there is a notice.
     pub(crate) fn can_make_database(&self, name: &str, owner: &str) -> bool {
-        checks::is_database_name(name) && self.users.contains_key(owner)
+        is_database_name(name) && self.users.contains_key(owner)
     }
+
+    /// Whether there is a pooler in front of the primary: asked for by name, or by its section.
+    pub fn wants_primary_pooler(&self) -> bool {
+        self.spec.enable_connection_pooler.unwrap_or(self.spec.connection_pooler.is_some())
+    }
+
+    /// Whether there is a pooler in front of the replicas: only when asked for by name.
+    pub fn wants_replica_pooler(&self) -> bool {
+        self.spec.enable_replica_connection_pooler.unwrap_or_default()
+    }
+
+    /// Role of the pooler: the manifest's, unless that name belongs to somebody else.
+    pub fn pooler_user(&self, settings: &Settings) -> String {
+        let own = self.spec.connection_pooler.as_ref().and_then(|pooler| pooler.user.as_ref());
+        let free = own.filter(|name| !name.is_empty() && !is_reserved_for_all(name, settings));
+        free.unwrap_or(&settings.connection_pooler_user).clone()
+    }
+
+    /// Whether change streams are published.
+    pub fn has_streams(&self) -> bool {
+        self.spec.streams.iter().flatten().next().is_some()
+    }
+
+    /// Names that neither manifest nor infrastructure nor teams can give a role of their own.
+    pub fn reserved_names(&self, settings: &Settings) -> BTreeSet<String> {
+        let mut names: BTreeSet<String> = settings.protected_role_names.iter().cloned().collect();
+        names.extend([settings.super_username.clone(), settings.replication_username.clone()]);
+        if self.wants_primary_pooler() || self.wants_replica_pooler() {
+            names.insert(self.pooler_user(settings));
+        }
+        if self.has_streams() {
+            names.insert(STREAM_USER.to_owned());
+        }
+        names
+    }
+
+    /// The prepared databases. A section that is there and empty means one database named like the
+    /// cluster, with underscores for dashes.
+    pub fn prepared_databases(&self) -> BTreeMap<String, PreparedDatabase> {
+        match &self.spec.prepared_databases {
+            None => BTreeMap::new(),
+            Some(given) if given.is_empty() => {
+                BTreeMap::from([(self.identity.name.replace('-', "_"), PreparedDatabase::default())])
+            }
+            Some(given) => given.clone(),
+        }
+    }
+}
+
+/// Names that every cluster keeps for itself.
+fn is_reserved_for_all(name: &str, settings: &Settings) -> bool {
+    [&settings.super_username, &settings.replication_username].into_iter().any(|own| own == name)
+        || settings.protected_role_names.iter().any(|own| own == name)
+}
+
+/// Whether there is a problem of `field` or of something below it.
+fn has(problems: &[Problem], field: &str) -> bool {
+    problems.iter().any(|problem| {
+        problem.field.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    })
+}
+
+/// A field that does not exist.
+fn unknown(field: &str) -> Problem {
+    Problem::new(
+        field,
+        "is not a field of a postgresql manifest and has no effect",
+        "correct its spelling or its place, or remove it",
+    )
 }
 
 fn identity(manifest: &Value, spec: &PostgresqlSpec) -> Identity {
@@ -144,11 +215,11 @@ fn texts(value: &Value) -> BTreeMap<String, String> {
 
 /// The contract's status word for a manifest with problems.
 ///
-/// `Invalid` is reserved for a name that does not fit the team, with
+/// `Invalid` is reserved for a name that has not the form TEAM-NAME, with
 /// `enable_team_id_clustername_prefix`; every other problem makes the creation fail, or the
 /// update of a cluster that already has its StatefulSet (`created`).
 pub fn status_word_for_problems(problems: &[Problem], created: bool) -> &'static str {
-    if problems.iter().any(|problem| problem.message.starts_with(checks::TEAM_MISMATCH)) {
+    if problems.iter().any(|problem| problem.message.starts_with(identity::TEAM_RULE)) {
         return "Invalid";
     }
     if created { "UpdateFailed" } else { "CreateFailed" }

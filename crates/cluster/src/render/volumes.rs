@@ -22,6 +22,11 @@ const SOCKET_MOUNT: &str = "/var/run/postgresql";
 /// Files of certificates are readable by their group only.
 const CERTIFICATE_MODE: u32 = 0o640;
 
+/// A volume's source in Kubernetes' spelling.
+pub(crate) fn volume_source(written: &Value) -> Value {
+    source::read(written).0
+}
+
 /// The claim template of the data volume.
 pub(super) fn claim_template(context: &Context<'_>) -> Value {
     let volume = &context.cluster.spec.volume;

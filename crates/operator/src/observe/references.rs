@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use jiff::tz::TimeZone;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
+use matriarch_cluster::windows::Windows;
 use matriarch_cluster::{Cluster, Facts, Reference, References};
 use matriarch_settings::Settings;
 use serde_json::Value;
@@ -72,12 +72,7 @@ pub async fn facts(client: &Client, cluster: &Cluster, settings: &Settings) -> F
             .iter()
             .filter_map(|secret| Some((secret.name_any(), text(secret, "username")?)))
             .collect(),
-        in_maintenance_window: {
-            let now = jiff::Timestamp::now().to_zoned(TimeZone::UTC);
-            let weekday = usize::try_from(now.weekday().to_sunday_zero_offset()).unwrap_or_default();
-            let minute = u32::try_from(i32::from(now.hour()) * 60 + i32::from(now.minute()));
-            cluster.in_maintenance_window(settings, weekday, minute.unwrap_or_default())
-        },
+        in_maintenance_window: Windows::of(cluster, settings).contain(jiff::Timestamp::now()),
     }
 }
 
