@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn backup_job_names() {
+    fn vectors_03_17_10_backup_jobs() {
         let with = |prefix: &str, cluster: &str| {
             backup_job(cluster, &Settings { logical_backup_job_prefix: prefix.into(), ..Settings::default() })
         };

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn names() {
+    fn vectors_03_17_10_user_names() {
         for name in
             ["user", "appspace.user", "appspace.dot.user", "user_name", "app_space.user_name", "1user", "a"]
         {

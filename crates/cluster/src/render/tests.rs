@@ -7,12 +7,20 @@ use serde_json::{Value, json};
 
 use super::{render, render_with};
 use crate::intent::Intent;
+use crate::level::Level;
 use crate::references::{Facts, Reference, References};
 use crate::validate::Cluster;
 
+mod affinity;
+mod budgets;
+mod configuration;
 mod environment;
+mod examples;
 mod objects;
 mod resources;
+mod services;
+mod version;
+mod volumes;
 
 /// A manifest with `spec` merged over the four required fields.
 fn manifest(name: &str, spec: Value) -> Value {
@@ -39,6 +47,22 @@ fn cluster(manifest: &Value, settings: &Settings) -> Cluster {
 
 fn intent(manifest: &Value, settings: &Settings) -> Intent {
     render(&cluster(manifest, settings), settings)
+}
+
+/// `spec.template.spec` at a level.
+fn pod_at(intent: &Intent, level: Level) -> &Value {
+    &intent.stateful_set_at(level).body["spec"]["template"]["spec"]
+}
+
+/// A container of the pod at a level.
+fn container_at<'a>(intent: &'a Intent, level: Level, name: &str) -> &'a Value {
+    let containers = pod_at(intent, level)["containers"].as_array().unwrap();
+    containers.iter().find(|c| c["name"] == json!(name)).unwrap()
+}
+
+/// Fields of the notices.
+fn told(intent: &Intent) -> Vec<&str> {
+    intent.notices.iter().map(|notice| notice.field.as_str()).collect()
 }
 
 fn pod(intent: &Intent) -> &Value {

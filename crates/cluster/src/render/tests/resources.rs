@@ -16,7 +16,7 @@ fn amounts(text: &str) -> Value {
     let (cpu, memory) = text.split_once('/').unwrap();
     let mut part = json!({});
     for (name, value) in [("cpu", cpu), ("memory", memory)] {
-        if value != "-" {
+        if !matches!(value, "-" | "") {
             part[name] = json!(value);
         }
     }
@@ -69,8 +69,9 @@ fn sidecar(settings: &Settings, requests: &str, limits: &str) -> String {
     shown(&container(&intent(&manifest("acid-test-cluster", spec), settings), "side")["resources"])
 }
 
+/// The rows of 03 §17.1, which are those of 01 §3.8 and three more.
 #[test]
-fn of_postgres() {
+fn vectors_03_17_1_resources_of_postgres() {
     let only_requests =
         Settings { default_cpu_request: "100m".into(), default_memory_request: "100Mi".into(), ..bare() };
     let zero = |text: &str| text.to_owned();
@@ -97,6 +98,8 @@ fn of_postgres() {
     };
     let cases = [
         (base(), "-/-", "-/-", None, "100m/100Mi 1/500Mi"),
+        // Empty sections, row 18.
+        (base(), "/", "/", None, "100m/100Mi 1/500Mi"),
         (base(), "50m/50Mi", "-/-", None, "50m/50Mi 1/500Mi"),
         (base(), "-/100Mi", "-/1Gi", None, "100m/100Mi 1/1Gi"),
         (only_requests, "-/-", "-/-", None, "100m/100Mi -/-"),
@@ -119,30 +122,50 @@ fn of_postgres() {
 }
 
 #[test]
-fn of_sidecars() {
+fn vectors_03_17_1_resources_of_sidecars() {
     assert_eq!(sidecar(&base(), "-/-", "-/-"), "100m/100Mi 1/500Mi");
     assert_eq!(sidecar(&base(), "10m/10Mi", "100m/100Mi"), "10m/10Mi 100m/100Mi");
     assert_eq!(sidecar(&raising(), "10m/10Mi", "100m/100Mi"), "10m/100Mi 100m/100Mi");
 }
 
 #[test]
-fn huge_pages_are_taken_as_given() {
-    let spec = json!({"resources": {
+fn vectors_03_17_1_huge_pages() {
+    let pages = json!({
         "requests": {"hugepages-2Mi": "128Mi", "hugepages-1Gi": "1Gi"},
         "limits": {"hugepages-2Mi": "256Mi", "hugepages-1Gi": "2Gi"},
-    }});
+    });
+    let spec = json!({"resources": pages, "sidecars": [{"name": "side", "image": "i", "resources": pages}]});
     let intent = intent(&manifest("acid-test-cluster", spec), &base());
-    assert_eq!(
-        container(&intent, "postgres")["resources"],
-        json!({
-            "requests": {"cpu": "100m", "memory": "100Mi", "hugepages-2Mi": "128Mi", "hugepages-1Gi": "1Gi"},
-            "limits": {"cpu": "1", "memory": "500Mi", "hugepages-2Mi": "256Mi", "hugepages-1Gi": "2Gi"},
-        })
-    );
+    for name in ["postgres", "side"] {
+        assert_eq!(
+            container(&intent, name)["resources"],
+            json!({
+                "requests": {"cpu": "100m", "memory": "100Mi", "hugepages-2Mi": "128Mi", "hugepages-1Gi": "1Gi"},
+                "limits": {"cpu": "1", "memory": "500Mi", "hugepages-2Mi": "256Mi", "hugepages-1Gi": "2Gi"},
+            })
+        );
+    }
+}
+
+/// 01 §3.8 as its own table: manifest → result, where neither configuration nor annotation is special.
+#[test]
+fn vectors_01_3_8_resources() {
+    let rows = [
+        ("-/-", "-/-", "100m/100Mi 1/500Mi"),
+        ("50m/50Mi", "-/-", "50m/50Mi 1/500Mi"),
+        ("-/100Mi", "-/1Gi", "100m/100Mi 1/1Gi"),
+        ("-/750Mi", "-/300Mi", "100m/750Mi 1/750Mi"),
+        ("10m/250Mi", "400m/800Mi", "10m/250Mi 400m/800Mi"),
+        // Zero and null mean the default, not nothing.
+        ("0/null", "0/0", "100m/100Mi 1/500Mi"),
+    ];
+    for (requests, limits, expected) in rows {
+        assert_eq!(postgres(&base(), requests, limits, None), expected, "{requests} {limits}");
+    }
 }
 
 #[test]
-fn raised_limits_are_told() {
+fn vectors_03_17_1_raised_limits_are_told() {
     let spec = json!({"resources": {"limits": {"cpu": "200m", "memory": "200Mi"}}});
     let intent = intent(&manifest("acid-test-cluster", spec), &base());
     let fields: Vec<_> = intent.notices.iter().map(|notice| notice.field.as_str()).collect();
@@ -150,7 +173,7 @@ fn raised_limits_are_told() {
 }
 
 #[test]
-fn number_of_pods() {
+fn vectors_03_17_2_instances() {
     let key = "ignore-instance-limits";
     let standby = json!({"standby_host": "other"});
     let cases = [
