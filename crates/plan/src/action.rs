@@ -7,6 +7,7 @@ use matriarch_sql::Statement;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::consequence::Consequence;
 use crate::observation::ObjectKey;
 
 /// Why: names the field or fact. The same text appears in the plan, the event, the
@@ -301,12 +302,31 @@ pub struct Step {
     pub action: Action,
     /// Why; never empty.
     pub because: Vec<Reason>,
+    /// What follows from it beyond the step itself: a changed template recreates pods later.
+    pub consequence: Consequence,
 }
 
 impl Step {
     /// A step with one reason.
     pub fn new(action: Action, because: impl Into<String>) -> Self {
-        Self { action, because: vec![Reason::new(because)] }
+        Self::because(action, vec![Reason::new(because)])
+    }
+
+    /// A step with its reasons.
+    pub fn because(action: Action, because: Vec<Reason>) -> Self {
+        let consequence = match &action {
+            Action::DeletePod { .. } => Consequence::Recreate,
+            Action::RestartMember { .. } | Action::Switchover { .. } => Consequence::Restart,
+            Action::ReplaceStatefulSet { .. } | Action::Replace { .. } => Consequence::Replace,
+            _ => Consequence::None,
+        };
+        Self { action, because, consequence }
+    }
+
+    /// The step with what its differences cost, if that is more.
+    pub fn costing(mut self, consequence: Consequence) -> Self {
+        self.consequence = self.consequence.max(consequence);
+        self
     }
 
     /// The reasons as one line.

@@ -48,6 +48,12 @@ impl Comparison {
         self.differences.iter().chain(&self.abandoned).any(|found| found.consequence == consequence)
     }
 
+    /// The most that a difference costs, among those that can be made to go away.
+    pub fn worst(&self) -> Consequence {
+        let all = self.differences.iter().chain(&self.abandoned).map(|found| found.consequence);
+        all.filter(|consequence| *consequence != Consequence::Forbidden).max().unwrap_or_default()
+    }
+
     /// One reason per difference.
     pub fn reasons(&self) -> Vec<Reason> {
         let gone = self.abandoned.iter();
@@ -125,7 +131,7 @@ pub fn correct(object: &Object, live: &Value, uid: &str, part: Part, plan: &mut 
     }
     if comparison.has(Consequence::Replace) {
         let action = Action::Replace { object: ObjectPlace::of(object), uid: uid.to_owned() };
-        plan.steps.push(Step { action, because });
+        plan.steps.push(Step::because(action, because).costing(comparison.worst()));
         return;
     }
     let mut object = Object { body: rendered(object, part), ..object.clone() };
@@ -134,7 +140,8 @@ pub fn correct(object: &Object, live: &Value, uid: &str, part: Part, plan: &mut 
         object.body["metadata"]["uid"] = json!(uid);
     }
     let whole_lists = comparison.whole_lists(&object.kind);
-    plan.steps.push(Step { action: Action::Apply { object, creates: false, whole_lists }, because });
+    let action = Action::Apply { object, creates: false, whole_lists };
+    plan.steps.push(Step::because(action, because).costing(comparison.worst()));
 }
 
 fn text(value: &Value) -> String {
@@ -200,7 +207,7 @@ fn plan_user_list(pooler: &Pooler, seen: &Observation, plan: &mut Plan) {
                 _ => because.push(Reason::new("its content is not that of the credentials")),
             }
             if !because.is_empty() {
-                plan.steps.push(Step { action: write(false), because });
+                plan.steps.push(Step::because(write(false), because));
             }
         }
     }

@@ -5,7 +5,7 @@ use matriarch_cluster::Intent;
 use serde_json::{Map, Value, json};
 
 use crate::action::{Action, Lane, ObjectPlace, Reason, Step};
-use crate::consequence;
+use crate::consequence::{self, Consequence};
 use crate::objects::is_going;
 use crate::observation::{Observation, PatroniObject};
 use crate::plan::{Gate, Plan};
@@ -20,22 +20,28 @@ pub fn plan_patroni_config(intent: &Intent, seen: &Observation, plan: &mut Plan)
             plan.gates.push(Gate::new(Lane::Config, "Patroni's configuration can be read", why.clone()))
         }
         Seen::Present(live) => {
-            let mut because = Vec::new();
-            if let Some(patch) = merge_patch(&intent.patroni, live, "", &mut because) {
-                plan.steps.push(Step { action: Action::PatchPatroniConfig(patch), because });
+            let (mut because, mut worst) = (Vec::new(), Consequence::None);
+            if let Some(patch) = merge_patch(&intent.patroni, live, "", &mut because, &mut worst) {
+                plan.steps.push(Step::because(Action::PatchPatroniConfig(patch), because).costing(worst));
             }
         }
     }
 }
 
 /// The smallest merge patch that brings `live` to `desired`, with reasons.
-fn merge_patch(desired: &Value, live: &Value, path: &str, because: &mut Vec<Reason>) -> Option<Value> {
+fn merge_patch(
+    desired: &Value,
+    live: &Value,
+    path: &str,
+    because: &mut Vec<Reason>,
+    worst: &mut Consequence,
+) -> Option<Value> {
     if let Value::Object(fields) = desired {
         let mut patch = Map::new();
         for (key, value) in fields {
             let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
             let live = live.get(key).unwrap_or(&Value::Null);
-            if let Some(part) = merge_patch(value, live, &below, because) {
+            if let Some(part) = merge_patch(value, live, &below, because, worst) {
                 patch.insert(key.clone(), part);
             }
         }
@@ -52,7 +58,9 @@ fn merge_patch(desired: &Value, live: &Value, path: &str, because: &mut Vec<Reas
     if same {
         return None;
     }
-    because.push(Reason::new(format!("{path} {live} → {desired}{}", consequence::dynamic(path))));
+    let consequence = consequence::dynamic(path);
+    *worst = consequence.max(*worst);
+    because.push(Reason::new(format!("{path} {live} → {desired}{consequence}")));
     Some(desired.clone())
 }
 
@@ -86,7 +94,7 @@ pub fn plan_patroni_objects(intent: &Intent, seen: &Observation, plan: &mut Plan
                 name: object.key.name.clone(),
             };
             let (uid, metadata) = (object.uid.clone(), Value::Object(patch));
-            plan.steps.push(Step { action: Action::PatchMetadata { object: place, uid, metadata }, because });
+            plan.steps.push(Step::because(Action::PatchMetadata { object: place, uid, metadata }, because));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::action::{Lane, Risk, Step};
+use crate::consequence::Consequence;
 
 /// A wait, as data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -66,6 +67,11 @@ impl Plan {
     /// Number of steps that disrupt.
     pub fn disruptive_steps(&self) -> usize {
         self.steps.iter().filter(|step| step.action.risk() == Risk::Disruptive).count()
+    }
+
+    /// The most that its steps cost, now or later.
+    pub fn consequence(&self) -> Consequence {
+        self.steps.iter().map(|step| step.consequence).max().unwrap_or_default()
     }
 
     /// Seconds until the next look; `None`: the next event or resync will do.

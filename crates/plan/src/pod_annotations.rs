@@ -36,7 +36,7 @@ pub fn plan_pod_annotations(intent: &Intent, seen: &Observation, plan: &mut Plan
         };
         let metadata = Value::Object(Map::from_iter([("annotations".to_owned(), Value::Object(patch))]));
         let action = Action::PatchMetadata { object, uid: pod.uid.clone(), metadata };
-        plan.steps.push(Step { action, because });
+        plan.steps.push(Step::because(action, because));
     }
 }
 

@@ -108,10 +108,10 @@ fn decide(
     }
     let Some((pod, because)) = outdated.first() else { return };
     match best_replica(patroni, primary) {
-        Some(candidate) => plan.steps.push(Step {
-            action: Action::Switchover { from: primary.to_owned(), to: candidate.name.clone() },
-            because: because.clone(),
-        }),
+        Some(candidate) => plan.steps.push(Step::because(
+            Action::Switchover { from: primary.to_owned(), to: candidate.name.clone() },
+            because.clone(),
+        )),
         None if pods.len() == 1 => plan.steps.push(delete(pod, because.clone())),
         None => plan
             .gates
@@ -133,7 +133,7 @@ fn restart_pending(patroni: &PatroniSeen, primary: &str, plan: &mut Plan) {
         if because.is_empty() {
             because.push(Reason::new("Patroni reports a pending restart"));
         }
-        plan.steps.push(Step { action: Action::RestartMember { name: member.name.clone() }, because });
+        plan.steps.push(Step::because(Action::RestartMember { name: member.name.clone() }, because));
     }
 }
 
@@ -271,7 +271,7 @@ fn member_behind(pods: &[PodSeen], patroni: &PatroniSeen) -> Option<Gate> {
 }
 
 fn delete(pod: &PodSeen, because: Vec<Reason>) -> Step {
-    Step { action: Action::DeletePod { name: pod.name.clone(), uid: pod.uid.clone() }, because }
+    Step::because(Action::DeletePod { name: pod.name.clone(), uid: pod.uid.clone() }, because)
 }
 
 /// Before the StatefulSet shrinks, the primary must be among those that stay. Keeps the

@@ -101,7 +101,7 @@ fn plan_change(intent: &Intent, live: &ObjectSeen, seen: &Observation, plan: &mu
     let comparison = Comparison::of(&desired, &live.body, Part::Whole);
     if comparison.has(Consequence::Replace) {
         let action = Action::ReplaceStatefulSet { object: desired, uid: live.uid.clone() };
-        plan.steps.push(Step { action, because: comparison.reasons() });
+        plan.steps.push(Step::because(action, comparison.reasons()).costing(comparison.worst()));
         return;
     }
     objects::correct(&desired, &live.body, &live.uid, Part::Whole, plan);

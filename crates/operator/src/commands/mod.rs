@@ -3,6 +3,7 @@
 pub mod crds;
 pub mod manifest_file;
 pub mod plan;
+pub mod plan_all;
 pub mod references_file;
 pub mod render;
 pub mod settings_file;

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::ValueEnum;
 use kube::Client;
 use matriarch_cluster::{Intent, render};
 use matriarch_plan::{ObjectKey, Observation, Plan, Seen, plan_cluster};
 use serde_json::Value;
 
-use super::{manifest_file, settings_file};
+use super::{manifest_file, plan_all, settings_file};
 use crate::kinds;
 use crate::observe::Eyes;
 
@@ -28,17 +28,20 @@ enum Against {
 #[derive(clap::Args)]
 pub struct Options {
     /// The manifest.
-    #[arg(short, long)]
-    file: PathBuf,
+    #[arg(short, long, required_unless_present = "all")]
+    file: Option<PathBuf>,
+    /// Every manifest in the cluster instead of a file: what the operator would do to each.
+    #[arg(long, conflicts_with_all = ["file", "against"])]
+    all: bool,
     /// What to compare with.
     #[arg(long, value_enum, default_value = "cluster")]
     against: Against,
     /// The operator's ConfigMap or OperatorConfiguration as a YAML file; without it, the defaults.
     #[arg(long)]
     settings: Option<PathBuf>,
-    /// Namespace, where the manifest names none.
-    #[arg(short, long, default_value = "default")]
-    namespace: String,
+    /// Namespace: of the manifest, where it names none; with --all, the only one that is looked at.
+    #[arg(short, long)]
+    namespace: Option<String>,
     /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
@@ -46,7 +49,7 @@ pub struct Options {
 
 /// Prints the plan. Exit code as of `diff`: 0 nothing to do, 2 something, 1 an error.
 pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let mut manifest = manifest_file::read(&options.file, &options.namespace)?;
+    let settings = settings_file::read(options.settings.as_deref())?;
     let client = match options.against {
         Against::Empty => None,
         Against::Cluster => Some(
@@ -55,20 +58,26 @@ pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
                 .context("no cluster to compare with: set KUBECONFIG, or add --against empty")?,
         ),
     };
+    if let (true, Some(client)) = (options.all, client.clone()) {
+        return plan_all::run(client, &settings, options.namespace.as_deref(), options.json).await;
+    }
+    let Some(file) = &options.file else { bail!("give a manifest with -f FILE, or --all") };
+    let mut manifest = manifest_file::read(file, options.namespace.as_deref().unwrap_or("default"))?;
     if let Some(client) = &client {
         adopt_identity(client, &mut manifest).await?;
     }
-    let settings = settings_file::read(options.settings.as_deref())?;
     let cluster = manifest_file::validated(&manifest, &settings)?;
-    let intent = render(&cluster, &settings);
-    let observation = match client {
-        None => nothing(&intent),
+    let plan = match client {
+        None => {
+            let intent = render(&cluster, &settings);
+            plan_cluster(&intent, &nothing(&intent))
+        }
         Some(client) => {
             let eyes = Eyes::new(client, matriarch_patroni::Client::new()?);
-            eyes.observe(&manifest, &intent, &settings).await.observation
+            let intent = eyes.intent(&cluster, &settings).await;
+            plan_cluster(&intent, &eyes.observe(&manifest, &intent, &settings).await.observation)
         }
     };
-    let plan = plan_cluster(&intent, &observation);
     print(&plan, options.json)?;
     Ok(if plan.steps.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }
