@@ -24,10 +24,10 @@ fn impossible_manifests_are_refused_and_heal() {
         let kubectl = &scene.kubectl;
         ensure!(LONG.len() == 53, "the name has {} characters", LONG.len());
         let long = create(kubectl, LONG, |text| text)?;
-        let flag = create(kubectl, "acid-flag", |text| text.replace("superuser", "fly"))?;
+        let flag = create(kubectl, "acid-flag", |text| text.replace("superuser", "login, nologin"))?;
         let volume = create(kubectl, "acid-volume", |text| text.replace("1Gi", "100K"))?;
         let all = create(kubectl, &format!("{}b", &LONG[..52]), |text| {
-            text.replace("superuser", "fly").replace("1Gi", "100K")
+            text.replace("superuser", "login, nologin").replace("1Gi", "100K")
         })?;
         let refusals = [
             Refusal {
@@ -38,13 +38,13 @@ fn impossible_manifests_are_refused_and_heal() {
             },
             Refusal {
                 cluster: flag,
-                names: &["users.zalando", "fly", "superuser"],
+                names: &["users.zalando", "login and nologin"],
                 words: &["CreateFailed"],
             },
             Refusal { cluster: volume, names: &["volume.size", "100K", "Ki"], words: &["CreateFailed"] },
             Refusal {
                 cluster: all,
-                names: &["metadata.name", "users.zalando", "fly", "volume.size", "100K"],
+                names: &["metadata.name", "users.zalando", "nologin", "volume.size", "100K"],
                 words: &["CreateFailed", "Invalid"],
             },
         ];
@@ -57,8 +57,8 @@ fn impossible_manifests_are_refused_and_heal() {
         let good = Cluster::create(kubectl, "acid-good", 1, "")?;
         good.wait_ready()?;
         scene.step("another cluster goes on");
-        good.patch(&json!({"spec": {"users": {"zalando": ["fly"]}}}))?;
-        refused(&Refusal { cluster: good.clone(), names: &["fly"], words: &["UpdateFailed"] })?;
+        good.patch(&json!({"spec": {"users": {"zalando": ["login", "nologin"]}}}))?;
+        refused(&Refusal { cluster: good.clone(), names: &["nologin"], words: &["UpdateFailed"] })?;
         ensure!(good.primary()?.ready, "the refusal of a change took the cluster's primary");
         good.patch(&json!({"spec": {"users": {"zalando": ["superuser"]}}}))?;
         good.wait_settled(60)?;

@@ -14,9 +14,10 @@ pub const API_VERSION: &str = "acid.zalan.do/v1";
 /// Kind of a cluster, all lower case on the wire.
 pub const KIND: &str = "postgresql";
 
-/// The definitions of the three kinds, ready to be applied.
+/// The definitions of `postgresql` and `PostgresTeam`, ready to be applied. That of
+/// `OperatorConfiguration` is made where the table of options is.
 pub fn crds() -> Vec<Value> {
-    vec![crd_postgresql(), operator_configuration(), postgres_team()]
+    vec![crd_postgresql(), postgres_team()]
 }
 
 /// The definition of `postgresql`.
@@ -32,62 +33,7 @@ fn postgres_team() -> Value {
     finished(serde_json::to_value(PostgresTeam::crd()).unwrap_or_default())
 }
 
-/// `OperatorConfiguration` keeps its content in `configuration`, so the derive does not fit.
-fn operator_configuration() -> Value {
-    finished(json!({
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "operatorconfigurations.acid.zalan.do"},
-        "spec": {
-            "group": API_GROUP,
-            "names": {
-                "kind": "OperatorConfiguration",
-                "listKind": "OperatorConfigurationList",
-                "plural": "operatorconfigurations",
-                "singular": "operatorconfiguration",
-                "shortNames": ["opconfig"],
-                "categories": ["all"],
-            },
-            "scope": "Namespaced",
-            "versions": [{
-                "name": "v1",
-                "served": true,
-                "storage": true,
-                "subresources": {"status": {}},
-                "additionalPrinterColumns": [
-                    {"name": "Image", "type": "string", "jsonPath": ".configuration.docker_image",
-                     "description": "Image of database pods"},
-                    {"name": "Cluster-Label", "type": "string",
-                     "jsonPath": ".configuration.kubernetes.cluster_name_label",
-                     "description": "Label that names the cluster of an object"},
-                    {"name": "Service-Account", "type": "string",
-                     "jsonPath": ".configuration.kubernetes.pod_service_account_name",
-                     "description": "Service account of database pods"},
-                    {"name": "Min-Instances", "type": "integer",
-                     "jsonPath": ".configuration.min_instances",
-                     "description": "Smallest number of pods of a cluster"},
-                    {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
-                ],
-                "schema": {"openAPIV3Schema": {
-                    "type": "object",
-                    "required": ["configuration"],
-                    "properties": {
-                        "configuration": {
-                            "type": "object",
-                            "x-kubernetes-preserve-unknown-fields": true,
-                        },
-                        "status": {
-                            "type": "object",
-                            "x-kubernetes-preserve-unknown-fields": true,
-                        },
-                    },
-                }},
-            }],
-        },
-    }))
-}
-
-/// Adds what all three share: the label, the list kind, the `status` subresource. Takes out
+/// Adds what they share: the label, the list kind, the `status` subresource. Takes out
 /// defaults, because the API server would write them into every object, and `nullable`, because
 /// null means absent: where it is taken for a value a rule says so.
 fn finished(mut crd: Value) -> Value {
@@ -147,7 +93,6 @@ mod tests {
             names,
             [
                 "postgresqls.acid.zalan.do postgresql postgresqlList postgresql pg all",
-                "operatorconfigurations.acid.zalan.do OperatorConfiguration OperatorConfigurationList operatorconfiguration opconfig all",
                 "postgresteams.acid.zalan.do PostgresTeam PostgresTeamList postgresteam pgteam all",
             ]
         );

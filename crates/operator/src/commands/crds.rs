@@ -4,12 +4,9 @@ use serde_json::Value;
 
 /// The three definitions. That of the settings is made from their table.
 pub fn definitions() -> Vec<Value> {
-    let settings = matriarch_settings::crd_operator_configuration();
-    let name = settings["metadata"]["name"].clone();
-    let others = matriarch_api::crds().into_iter();
-    others
-        .map(|definition| if definition["metadata"]["name"] == name { settings.clone() } else { definition })
-        .collect()
+    let mut definitions = matriarch_api::crds();
+    definitions.push(matriarch_settings::crd_operator_configuration());
+    definitions
 }
 
 /// Prints the custom resource definitions as one YAML stream.
