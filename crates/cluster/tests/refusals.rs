@@ -55,7 +55,6 @@ fn each_problem_names_its_field() {
         ("/spec/postgresql", json!({"version": "9.6"}), "spec.postgresql.version"),
         ("/spec/allowedSourceRanges", json!(["10.0.0.0/8", "10.0.0.1"]), "spec.allowedSourceRanges[1]"),
         ("/spec/masterNodePort", json!(99999), "spec.masterNodePort"),
-        ("/spec/tls", json!({"secretName": "with.dots"}), "spec.tls.secretName"),
         (
             "/spec/connectionPooler",
             json!({"resources": {"limits": {"cpu": "x"}}}),

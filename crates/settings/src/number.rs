@@ -64,6 +64,28 @@ pub(crate) fn duration_text(duration: Duration) -> String {
     text
 }
 
+/// A Kubernetes quantity, near enough to tell which of two is larger.
+pub(crate) fn amount(text: &str) -> Option<f64> {
+    const UNITS: [(&str, f64); 13] = [
+        ("Ki", 1024.0),
+        ("Mi", 1_048_576.0),
+        ("Gi", 1_073_741_824.0),
+        ("Ti", 1_099_511_627_776.0),
+        ("Pi", 1_125_899_906_842_624.0),
+        ("Ei", 1_152_921_504_606_846_976.0),
+        ("m", 1e-3),
+        ("k", 1e3),
+        ("M", 1e6),
+        ("G", 1e9),
+        ("T", 1e12),
+        ("P", 1e15),
+        ("E", 1e18),
+    ];
+    let unit = UNITS.iter().find_map(|(name, factor)| Some((text.strip_suffix(name)?, *factor)));
+    let (digits, factor) = unit.unwrap_or((text, 1.0));
+    Some(digits.parse::<f64>().ok()? * factor)
+}
+
 /// The unit at the start of `text` in seconds, and what follows it.
 fn unit_of(text: &str) -> Option<(f64, &str)> {
     let units = [

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::allowed::{Objection, ROLE_SOURCE_KEYS};
 use crate::name;
+use crate::number;
 use crate::table::{OPTIONS, Opt, Settings, Sources};
 
 /// Namespace of an unqualified Secret of infrastructure roles in a ConfigMap; in an object it is
@@ -73,7 +74,26 @@ impl Reading {
         }
         reading.judge(&|option| option.key.to_owned());
         reading.contradictions(true);
+        reading.raise_requests();
         reading
+    }
+
+    /// With `set_memory_request_to_limit` the original raises default requests as it reads a
+    /// ConfigMap, not as it reads an object, and ends where there is no default limit (D17).
+    fn raise_requests(&mut self) {
+        let settings = &mut self.settings;
+        if !settings.set_memory_request_to_limit {
+            return;
+        }
+        for (request, limit) in [
+            (&mut settings.default_memory_request, &settings.default_memory_limit),
+            (&mut settings.scalyr_memory_request, &settings.scalyr_memory_limit),
+        ] {
+            let amount = |text: &str| number::amount(text).unwrap_or_default();
+            if amount(request) < amount(limit) {
+                request.clone_from(limit);
+            }
+        }
     }
 
     fn set_text(&mut self, option: &Opt, text: &str) {
@@ -277,6 +297,24 @@ fn role_sources(text: &str) -> (Value, Vec<Problem>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn d17_memory_requests_follow_limits_where_there_are_any() {
+        let read = |pairs: &[(&str, &str)]| {
+            let data = pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+            let reading = Reading::of_config_map(&data);
+            assert_eq!(reading.problems, vec![]);
+            reading.settings.default_memory_request
+        };
+        let on = ("set_memory_request_to_limit", "true");
+        let (request, limit) = (("default_memory_request", "100Mi"), ("default_memory_limit", "1Gi"));
+        assert_eq!(read(&[on, request, limit]), "1Gi");
+        assert_eq!(read(&[on, limit]), "1Gi");
+        assert_eq!(read(&[on, request]), "100Mi");
+        assert_eq!(read(&[on]), "");
+        assert_eq!(read(&[request, limit]), "100Mi");
+        assert_eq!(read(&[on, request, ("default_memory_limit", "50M")]), "100Mi");
+    }
 
     #[test]
     fn no_default_meets_an_objection() {

@@ -14,6 +14,7 @@ use crate::validate::Cluster;
 mod affinity;
 mod budgets;
 mod configuration;
+mod defects;
 mod environment;
 mod examples;
 mod objects;

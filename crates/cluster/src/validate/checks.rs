@@ -19,7 +19,6 @@ pub(super) fn all(cluster: &mut Cluster, settings: &Settings, problems: &mut Vec
     network::node_ports(cluster, problems);
     containers::containers(cluster, settings, problems);
     containers::volumes(cluster, problems);
-    containers::certificates(cluster, problems);
     fragments::check(cluster, problems);
     times::windows(cluster, problems);
     times::schedule(cluster, problems);

@@ -1,6 +1,6 @@
 //! Containers and volumes that users add to the pods.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use matriarch_api::Problem;
 use matriarch_settings::Settings;
@@ -51,10 +51,11 @@ pub(super) fn containers(cluster: &Cluster, settings: &Settings, problems: &mut 
     }
 }
 
-/// A place can be used once. What the contract merely skips is skipped, with a notice.
-pub(super) fn volumes(cluster: &mut Cluster, problems: &mut Vec<Problem>) {
-    let mut names_seen = BTreeSet::from([names::DATA_VOLUME.to_owned()]);
-    let mut places = BTreeSet::from([names::DATA_MOUNT.to_owned()]);
+/// Two volumes cannot have one name. What uses a place a second time is left out by the rendering,
+/// with a notice; names of Secrets become names of volumes there too.
+pub(super) fn volumes(cluster: &Cluster, problems: &mut Vec<Problem>) {
+    let mut sources = BTreeMap::from([(names::DATA_VOLUME, &Value::Null)]);
+    let mut places = BTreeSet::from([names::DATA_MOUNT]);
     for (index, volume) in cluster.spec.additional_volumes.iter().flatten().enumerate() {
         let field = format!("spec.additionalVolumes[{index}]");
         if super::has(problems, &field) {
@@ -63,40 +64,17 @@ pub(super) fn volumes(cluster: &mut Cluster, problems: &mut Vec<Problem>) {
         if !is_label(&volume.name) {
             problems.push(cannot_be_volume(&format!("{field}.name"), &volume.name));
         }
-        let targets = volume.target_containers.as_deref().unwrap_or_default();
-        if targets.len() > 1 && targets.iter().any(|target| target == "all") {
-            cluster.notices.push(Problem::new(
-                format!("{field}.targetContainers"),
-                "names all and single containers",
-                "write only all, or only the containers' names",
-            ));
+        if !places.insert(&volume.mount_path) {
+            continue;
         }
-        if !places.insert(volume.mount_path.clone()) {
-            cluster.notices.push(Problem::new(
-                format!("{field}.mountPath"),
-                format!("{} is already used, so this volume is left out", volume.mount_path),
-                "choose another path",
-            ));
-        } else if !names_seen.insert(volume.name.clone()) {
+        let source = sources.entry(&volume.name).or_insert(&volume.volume_source);
+        if **source != volume.volume_source {
             problems.push(Problem::new(
                 format!("{field}.name"),
                 format!("{:?} is already used", volume.name),
                 "choose another name",
             ));
         }
-    }
-}
-
-/// The Secrets' names are names of volumes too. Without a Secret there are no certificates.
-pub(super) fn certificates(cluster: &Cluster, problems: &mut Vec<Problem>) {
-    let Some(tls) = cluster.spec.tls.as_ref().filter(|tls| !tls.secret_name.is_empty()) else { return };
-    if !is_label(&tls.secret_name) {
-        problems.push(cannot_be_volume("spec.tls.secretName", &tls.secret_name));
-    }
-    let authority = tls.ca_secret_name.as_deref().unwrap_or_default();
-    let used = !authority.is_empty() && tls.ca_file.as_deref().is_some_and(|file| !file.is_empty());
-    if used && !is_label(authority) {
-        problems.push(cannot_be_volume("spec.tls.caSecretName", authority));
     }
 }
 
