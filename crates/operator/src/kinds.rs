@@ -5,8 +5,9 @@ use kube::api::{Api, DynamicObject};
 use kube::core::{ApiResource, GroupVersionKind};
 
 /// Kind, group, version, plural.
-const KINDS: [(&str, &str, &str, &str); 15] = [
+const KINDS: [(&str, &str, &str, &str); 16] = [
     ("postgresql", "acid.zalan.do", "v1", "postgresqls"),
+    ("OperatorConfiguration", "acid.zalan.do", "v1", "operatorconfigurations"),
     ("StatefulSet", "apps", "v1", "statefulsets"),
     ("ControllerRevision", "apps", "v1", "controllerrevisions"),
     ("Pod", "", "v1", "pods"),

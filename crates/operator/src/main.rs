@@ -1,17 +1,24 @@
 //! The `matriarch` binary: the operator, and what can be asked without it.
 #![allow(clippy::print_stdout)] // plan, crds and their like answer on standard output
 
+mod access;
 mod act;
+mod arguments;
 mod commands;
 mod controller;
 mod controller_id;
+mod events;
 mod http;
 mod kinds;
+mod logging;
 mod metrics;
+mod namespaces;
 mod observe;
 mod orphans;
 mod pass;
+mod registration;
 mod report;
+mod settings_change;
 mod settings_source;
 
 use std::process::ExitCode;
@@ -45,7 +52,7 @@ async fn main() -> ExitCode {
         eprintln!("matriarch: a crypto provider is installed already");
         return ExitCode::FAILURE;
     }
-    let result = match Arguments::parse().command {
+    let result = match Arguments::parse_from(arguments::normalised(std::env::args())).command {
         Command::Operator(options) => controller::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Plan(options) => commands::plan::run(&options).await,
         Command::Render(options) => commands::render::run(&options).map(|()| ExitCode::SUCCESS),

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::ResourceExt;
 use kube::api::ListParams;
 use kube::runtime::events::EventType;
+use matriarch_settings::Settings;
 use tracing::{error, warn};
 
 use crate::controller::Context;
@@ -37,7 +38,18 @@ pub async fn watch(context: Arc<Context>) {
 /// Namespace, name and uid of every StatefulSet of ours whose manifest does not exist.
 async fn search(context: &Context) -> kube::Result<BTreeSet<(String, String, String)>> {
     let settings = context.settings.current();
-    let namespace = context.namespace.as_deref();
+    let mut found = BTreeSet::new();
+    for namespace in context.namespaces().each() {
+        found.extend(search_in(context, &settings, namespace).await?);
+    }
+    Ok(found)
+}
+
+async fn search_in(
+    context: &Context,
+    settings: &Settings,
+    namespace: Option<&str>,
+) -> kube::Result<BTreeSet<(String, String, String)>> {
     let labels = settings.cluster_labels.iter().map(|(key, value)| format!("{key}={value}"));
     let ours = labels.chain([settings.cluster_name_label.clone()]).collect::<Vec<_>>().join(",");
     let sets = kinds::watched(&context.client, "StatefulSet", namespace)

@@ -2,13 +2,14 @@
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{Patch, PatchParams};
-use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::events::{Event, EventType};
 use matriarch_api::{PostgresqlStatus, Problem};
 use matriarch_plan::{Action, Outcome, Plan, Risk, Step};
 use serde_json::{Value, json};
 use tracing::warn;
 
 use crate::controller::Context;
+use crate::events::Events;
 use crate::kinds;
 
 /// Field manager of the status.
@@ -192,7 +193,7 @@ impl<'a> Report<'a> {
 
 /// Publishes an event; that it cannot be written stops nothing.
 pub async fn publish(
-    recorder: &Recorder,
+    recorder: &Events,
     regarding: &ObjectReference,
     type_: EventType,
     reason: &str,

@@ -16,6 +16,7 @@ pub mod patroni;
 pub mod plan;
 pub mod planner;
 pub mod pod_annotations;
+pub mod preview;
 pub mod rolling;
 pub mod secrets;
 pub mod seen;
@@ -31,4 +32,5 @@ pub use observation::{
 };
 pub use plan::{Gate, Plan, Refusal};
 pub use planner::{plan_cluster, plan_deletion};
+pub use preview::{ChangePreview, ClusterPreview, RollPreview, UpdatePreview, preview};
 pub use seen::Seen;

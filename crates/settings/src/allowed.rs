@@ -44,6 +44,8 @@ pub enum Allowed {
     OneOf(&'static [&'static str]),
     /// One of these; anything else means the one that follows them.
     Known(&'static [&'static str], &'static str),
+    /// As [`Self::Known`], but the text is kept: rendering as the original did needs it.
+    Advised(&'static [&'static str], &'static str),
     /// Whole numbers from the first to the second.
     Numbers(i64, i64),
     /// A duration longer than zero.
@@ -143,6 +145,10 @@ impl Allowed {
                 let known = warning(format!("{text:?} is not known"), cure);
                 Some(Objection { taken_for: Some(otherwise), ..known })
             }
+            Self::Advised(words, meaning) if !text.is_empty() && !words.contains(&text) => {
+                let cure = format!("new clusters take it for {meaning:?}: write one of {}", words.join(", "));
+                Some(warning(format!("{text:?} is not known"), cure))
+            }
             Self::Numbers(least, most) => number(value, least, most),
             Self::Positive if text.starts_with('0') => {
                 Some(error("is zero", "write a duration longer than zero, such as 30m"))
@@ -173,7 +179,9 @@ impl Allowed {
     /// of the contract accepts.
     pub(crate) fn narrow(self, schema: &mut Value) {
         match self {
-            Self::OneOf(words) | Self::Known(words, _) => schema["enum"] = serde_json::json!(words),
+            Self::OneOf(words) | Self::Known(words, _) | Self::Advised(words, _) => {
+                schema["enum"] = serde_json::json!(words)
+            }
             Self::Numbers(least, most) => {
                 // The contract's own minima: a zero there means the default.
                 let least = if self == Self::PORT { 0 } else { least.max(-1) };
@@ -204,7 +212,7 @@ impl Allowed {
     /// The allowed values in words; empty where the kind says it all.
     pub(crate) fn words(self) -> String {
         match self {
-            Self::OneOf(words) | Self::Known(words, _) => {
+            Self::OneOf(words) | Self::Known(words, _) | Self::Advised(words, _) => {
                 words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
             }
             Self::Numbers(least, _) if least > I32.0 => format!("a whole number, {least} or more"),

@@ -317,7 +317,7 @@ options! {
         cluster_labels: Map = "application:spilo" or default => [Breaks] in Labels, "Labels of every object.";
         cluster_name_label: String = "cluster-name" or default => [Breaks] in LabelKey, "Label that names the cluster of an object.";
         node_readiness_label: Map = "" => [Pods] in Labels, "Labels that nodes must have to carry database pods.";
-        node_readiness_label_merge: String = "OR" => [Pods] in Known(&["OR", "AND"], "OR"), "How they are combined with the affinity of a manifest: `OR` or `AND`.";
+        node_readiness_label_merge: String = "OR" object "" => [Pods] in Advised(&["OR", "AND"], "OR"), "How they are combined with the affinity of a manifest: `OR` or `AND`.";
         toleration: Map = "" => [Pods] in Toleration, "Toleration of pods whose manifest has none: key, operator, value, effect.";
         pod_environment_configmap: String = "" => [Pods] in NamespacedName, "ConfigMap whose keys become environment of PostgreSQL, `namespace/name`.";
         pod_environment_secret: String = "" => [Pods], "Secret of the cluster's namespace whose keys become environment of PostgreSQL.";
