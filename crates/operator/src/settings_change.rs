@@ -8,7 +8,9 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::EventType;
 use matriarch_api::Problem;
-use matriarch_plan::ChangePreview;
+use matriarch_cluster::Cluster;
+use matriarch_plan::{ChangePreview, Twins};
+use matriarch_settings::Settings;
 use serde_json::Value;
 use tracing::{info, warn};
 
@@ -91,7 +93,8 @@ async fn change(context: &Context, fetched: &Fetched) {
     let source = &context.settings;
     let (before, after) = (source.current(), &fetched.reading.settings);
     let manifests = manifests(context);
-    let preview = ChangePreview::of(&manifests, &before, after);
+    let clusters = twins(context, &manifests, &before, after).await;
+    let preview = ChangePreview::of(&clusters, &before, after);
     let breaking = ChangePreview::breaking(&before, after);
     let summary = preview.summary();
     let warnings = lines(&fetched.reading.warnings);
@@ -134,6 +137,29 @@ fn manifests(context: &Context) -> Vec<Value> {
     let stored = context.manifests();
     let ours = stored.iter().filter(|object| controller_id::is_ours(object, &context.controller_id));
     ours.filter_map(|object| serde_json::to_value(&**object).ok()).collect()
+}
+
+/// Every cluster as it should be now and then. What manifests and settings point to is read for each.
+async fn twins(context: &Context, manifests: &[Value], before: &Settings, after: &Settings) -> Vec<Twins> {
+    let mut clusters = Vec::new();
+    for manifest in manifests {
+        let metadata = &manifest["metadata"];
+        if !metadata["deletionTimestamp"].is_null() {
+            continue;
+        }
+        let text = |key: &str| metadata[key].as_str().unwrap_or_default();
+        let old = match Cluster::validate(manifest, before) {
+            Ok(cluster) => Some(context.eyes.intent(&cluster, before).await),
+            Err(_) => None,
+        };
+        let new = match Cluster::validate(manifest, after) {
+            Ok(cluster) => Ok(context.eyes.intent(&cluster, after).await),
+            Err(problems) => Err(problems),
+        };
+        let cluster = format!("{}/{}", text("namespace"), text("name"));
+        clusters.push(Twins { cluster, before: old, after: new });
+    }
+    clusters
 }
 
 fn cluster_of(manifests: &[Value], cluster: &str) -> Option<ObjectReference> {

@@ -32,5 +32,5 @@ pub use observation::{
 };
 pub use plan::{Gate, Plan, Refusal};
 pub use planner::{plan_cluster, plan_deletion};
-pub use preview::{ChangePreview, ClusterPreview, RollPreview, UpdatePreview, preview};
+pub use preview::{ChangePreview, ClusterPreview, RollPreview, Twins, UpdatePreview, preview};
 pub use seen::Seen;

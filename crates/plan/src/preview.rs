@@ -1,77 +1,38 @@
 //! What other settings would do to a cluster, before they are put in force.
 
 use matriarch_api::Problem;
-use matriarch_cluster::{Cluster, Intent, render};
+use matriarch_cluster::Intent;
 use matriarch_settings::{Effect, SettingDifference, Settings};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::difference::{Difference, differences, template_differences};
 
-/// Options whose content is not in the settings: which variables would change is not known here.
-const POINTERS: [&str; 2] = ["pod_environment_configmap", "pod_environment_secret"];
+/// One cluster under the settings in force and under the new ones.
+#[derive(Clone, Debug)]
+pub struct Twins {
+    /// `namespace/name`.
+    pub cluster: String,
+    /// What should exist now; `None` when the manifest is refused now, so that nothing can roll.
+    pub before: Option<Intent>,
+    /// What should exist then, or why the manifest would be refused.
+    pub after: Result<Intent, Vec<Problem>>,
+}
 
 /// What would happen to one cluster.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClusterPreview {
-    /// `namespace/name`.
-    pub cluster: String,
-    /// How many pods it should have.
-    pub instances: u32,
     /// What differs in the pod template, so that every pod is replaced.
     pub rolls: Vec<Difference>,
     /// Objects that are written anew without a restart, as `Service/acid-demo`.
     pub updates: Vec<String>,
-    /// Why the manifest, which is accepted now, would be refused.
-    pub refused: Vec<Problem>,
 }
 
-impl ClusterPreview {
-    /// Whether the cluster would notice nothing.
-    pub fn is_empty(&self) -> bool {
-        self.rolls.is_empty() && self.updates.is_empty() && self.refused.is_empty()
-    }
-}
-
-/// What `after` would do to the cluster of `manifest`, which `before` is in force for. A manifest
-/// that is refused now is left out: no pods of it can roll.
-pub fn preview(manifest: &Value, before: &Settings, after: &Settings) -> ClusterPreview {
-    let metadata = &manifest["metadata"];
-    let text = |key: &str| metadata[key].as_str().unwrap_or_default();
-    let mut found = ClusterPreview {
-        cluster: format!("{}/{}", text("namespace"), text("name")),
-        ..ClusterPreview::default()
-    };
-    let Ok(old) = Cluster::validate(manifest, before) else { return found };
-    let new = match Cluster::validate(manifest, after) {
-        Ok(new) => new,
-        Err(problems) => {
-            found.refused = problems;
-            return found;
-        }
-    };
-    let (old, new) = (render(&old, before), render(&new, after));
-    found.instances = new.instances;
-    found.rolls = rolls(&old, &new, before, after);
-    found.updates = updates(&old, &new);
-    found
-}
-
-fn rolls(old: &Intent, new: &Intent, before: &Settings, after: &Settings) -> Vec<Difference> {
+/// What happens to the cluster of `old` when it should become `new`. Both are compared at the same
+/// level: which one is in force changes nothing about what the settings change.
+pub fn preview(old: &Intent, new: &Intent) -> ClusterPreview {
     let template = |intent: &Intent| intent.stateful_set.body["spec"]["template"].clone();
-    let mut rolls = template_differences(&template(new), &template(old));
-    // A lazy upgrade leaves images of running pods alone.
-    if after.enable_lazy_spilo_upgrade {
-        rolls.retain(|difference| !difference.path.ends_with(".image"));
-    }
-    let changed = before.differences(after);
-    let pointers = changed.iter().filter(|difference| POINTERS.contains(&difference.key));
-    rolls.extend(pointers.map(|difference| Difference {
-        path: format!("environment from {}", difference.key),
-        from: json!(difference.from),
-        to: json!(difference.to),
-    }));
-    rolls
+    ClusterPreview { rolls: template_differences(&template(new), &template(old)), updates: updates(old, new) }
 }
 
 /// Objects that differ, beside the pod template. Rendered objects are compared with each other, so
@@ -113,7 +74,8 @@ pub struct ChangePreview {
     pub rolls: Vec<RollPreview>,
     /// Clusters that get updates without a restart, with the objects.
     pub updates: Vec<UpdatePreview>,
-    /// Clusters whose manifest would be refused, with the reasons.
+    /// Clusters that are left as they are, because their manifest would be refused or something
+    /// that they would need is missing, with the reasons.
     pub refused: Vec<UpdatePreview>,
 }
 
@@ -138,33 +100,43 @@ pub struct UpdatePreview {
 }
 
 impl ChangePreview {
-    /// What `after` would do to the clusters of these manifests.
-    pub fn of<'a>(
-        manifests: impl IntoIterator<Item = &'a Value>,
-        before: &Settings,
-        after: &Settings,
-    ) -> Self {
+    /// What `after` would do to these clusters.
+    pub fn of(clusters: &[Twins], before: &Settings, after: &Settings) -> Self {
         let changed = before.differences(after);
         let mut found =
             Self { changes: changed.iter().map(SettingDifference::to_string).collect(), ..Self::default() };
-        for manifest in manifests {
-            let one = preview(manifest, before, after);
-            if !one.rolls.is_empty() {
-                let because = one.rolls.iter().map(Difference::to_string).collect();
-                found.rolls.push(RollPreview { cluster: one.cluster.clone(), pods: one.instances, because });
-            }
-            if !one.updates.is_empty() {
-                found.updates.push(UpdatePreview { cluster: one.cluster.clone(), what: one.updates });
-            }
-            if !one.refused.is_empty() {
-                let what = one.refused.iter().map(Problem::to_string).collect();
-                found.refused.push(UpdatePreview { cluster: one.cluster, what });
-            }
+        let mut clusters: Vec<&Twins> = clusters.iter().collect();
+        clusters.sort_by(|a, b| a.cluster.cmp(&b.cluster));
+        for twins in clusters {
+            found.add(twins);
         }
-        found.rolls.sort_by(|a, b| a.cluster.cmp(&b.cluster));
-        found.updates.sort_by(|a, b| a.cluster.cmp(&b.cluster));
-        found.refused.sort_by(|a, b| a.cluster.cmp(&b.cluster));
         found
+    }
+
+    fn add(&mut self, twins: &Twins) {
+        let cluster = twins.cluster.clone();
+        let Some(old) = &twins.before else { return };
+        let new = match &twins.after {
+            Ok(new) => new,
+            Err(problems) => {
+                let what = problems.iter().map(Problem::to_string).collect();
+                self.refused.push(UpdatePreview { cluster, what });
+                return;
+            }
+        };
+        if !new.unresolved.is_empty() {
+            let waits = new.unresolved.iter().map(|one| format!("waits for {}: {}", one.field, one.why));
+            self.refused.push(UpdatePreview { cluster, what: waits.collect() });
+            return;
+        }
+        let one = preview(old, new);
+        if !one.updates.is_empty() {
+            self.updates.push(UpdatePreview { cluster: cluster.clone(), what: one.updates });
+        }
+        if !one.rolls.is_empty() {
+            let because = one.rolls.iter().map(Difference::to_string).collect();
+            self.rolls.push(RollPreview { cluster, pods: new.instances, because });
+        }
     }
 
     /// Whether the change breaks clusters that run (02 §4.3), by what the table of options says.
@@ -194,7 +166,7 @@ impl ChangePreview {
             parts.push(format!("objects of {} clusters are updated", self.updates.len()));
         }
         for refused in &self.refused {
-            parts.push(format!("{} would be refused: {}", refused.cluster, refused.what.join(", ")));
+            parts.push(format!("{} is left as it is: {}", refused.cluster, refused.what.join(", ")));
         }
         parts.join(". ")
     }
@@ -202,6 +174,9 @@ impl ChangePreview {
 
 #[cfg(test)]
 mod tests {
+    use matriarch_cluster::{Cluster, render};
+    use serde_json::json;
+
     use super::*;
 
     fn manifest(name: &str) -> Value {
@@ -213,11 +188,22 @@ mod tests {
         })
     }
 
-    fn changed(change: impl FnOnce(&mut Settings)) -> ChangePreview {
+    fn twins(name: &str, before: &Settings, after: &Settings) -> Twins {
+        let manifest = manifest(name);
+        let intent = |settings| Cluster::validate(&manifest, settings).map(|found| render(&found, settings));
+        Twins { cluster: format!("demo/{name}"), before: intent(before).ok(), after: intent(after) }
+    }
+
+    fn changed_for(names: &[&str], change: impl FnOnce(&mut Settings)) -> ChangePreview {
         let before = Settings::of_operator_configuration();
         let mut after = before.clone();
         change(&mut after);
-        ChangePreview::of(&[manifest("acid-b"), manifest("acid-a")], &before, &after)
+        let clusters: Vec<_> = names.iter().map(|name| twins(name, &before, &after)).collect();
+        ChangePreview::of(&clusters, &before, &after)
+    }
+
+    fn changed(change: impl FnOnce(&mut Settings)) -> ChangePreview {
+        changed_for(&["acid-b", "acid-a"], change)
     }
 
     #[test]
@@ -230,15 +216,6 @@ mod tests {
             ["spec.containers[postgres].image ghcr.io/zalando/spilo-18:4.1-p2 → registry/spilo:2"]
         );
         assert!(found.summary().contains("2 clusters with 6 pods roll"), "{}", found.summary());
-    }
-
-    #[test]
-    fn a_lazy_image_rolls_nobody() {
-        let found = changed(|settings| {
-            settings.enable_lazy_spilo_upgrade = true;
-            settings.docker_image = "registry/spilo:2".to_owned();
-        });
-        assert_eq!(found.rolls, []);
     }
 
     #[test]
@@ -256,25 +233,21 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_that_would_be_refused_is_named() {
-        let found = changed(|settings| {
+    fn a_manifest_that_would_be_refused_is_named_and_does_not_roll() {
+        let found = changed_for(&["acid-a", "other"], |settings| {
             settings.enable_team_id_clustername_prefix = true;
             settings.docker_image = "registry/spilo:2".to_owned();
         });
-        assert_eq!((found.refused.len(), found.rolls.len()), (0, 2));
-        let before = Settings::of_operator_configuration();
-        let after = Settings { enable_team_id_clustername_prefix: true, ..before.clone() };
-        let found = ChangePreview::of(&[manifest("other")], &before, &after);
         assert_eq!(found.refused[0].cluster, "demo/other");
+        assert_eq!(found.rolls.len(), 1);
+        assert!(found.summary().contains("demo/other is left as it is"), "{}", found.summary());
     }
 
     #[test]
-    fn a_pointer_whose_content_is_not_known_is_said() {
+    fn a_missing_reference_is_said() {
         let found = changed(|settings| settings.pod_environment_secret = "more".to_owned());
-        let because: Vec<_> = found.rolls.iter().flat_map(|roll| &roll.because).collect();
-        assert!(
-            found.refused.len() == 2 || because.iter().any(|text| text.contains("pod_environment_secret"))
-        );
+        assert_eq!((found.refused.len(), found.rolls.len()), (2, 0));
+        assert!(found.refused[0].what[0].contains("pod_environment_secret"), "{:?}", found.refused);
     }
 
     #[test]

@@ -131,6 +131,8 @@ pub async fn user_lists(client: &Client, intent: &Intent) -> BTreeMap<String, Se
 pub async fn labelled_secrets(client: &Client, intent: &Intent) -> BTreeMap<String, Seen<SecretSeen>> {
     let api: Api<Secret> = Api::namespaced(client.clone(), &intent.identity.namespace);
     match api.list(&selector(intent)).await {
+        // Said at start: without the right to list them, those of former users are not found.
+        Err(kube::Error::Api(status)) if status.is_forbidden() => BTreeMap::new(),
         Err(error) => [("(all)".to_owned(), Seen::Unknown(error.to_string()))].into(),
         Ok(list) => list
             .items
@@ -268,12 +270,21 @@ pub async fn revisions(
             let template = match seen(api.get_opt(revision).await) {
                 Seen::Present(object) => Seen::Present(object.data["data"]["spec"]["template"].clone()),
                 Seen::Absent => Seen::Absent,
-                Seen::Unknown(why) => Seen::Unknown(why),
+                // Where revisions may not be read, a pod of that revision tells.
+                Seen::Unknown(why) => match pod_of(pods, revision) {
+                    Some(pod) => super::pod_template::of(client, &intent.identity.namespace, pod, why).await,
+                    None => Seen::Unknown(why),
+                },
             };
             (revision.clone(), template)
         }
     });
     join_all(reads).await.into_iter().collect()
+}
+
+fn pod_of<'a>(pods: &'a Seen<Vec<PodSeen>>, revision: &str) -> Option<&'a str> {
+    let pods = pods.present().into_iter().flatten();
+    pods.into_iter().find(|pod| pod.revision == revision).map(|pod| pod.name.as_str())
 }
 
 /// Where each pod can be reached.

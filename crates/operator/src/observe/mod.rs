@@ -3,6 +3,7 @@
 mod kubernetes;
 pub mod passwords;
 mod patroni;
+mod pod_template;
 mod references;
 mod sql;
 
