@@ -213,7 +213,9 @@ mod tests {
         assert_eq!(clusters, [("demo/acid-a", 3), ("demo/acid-b", 3)]);
         assert_eq!(
             found.rolls[0].because,
-            ["spec.containers[postgres].image ghcr.io/zalando/spilo-18:4.1-p2 → registry/spilo:2 (recreates pods)"]
+            [
+                "spec.containers[postgres].image ghcr.io/zalando/spilo-18:4.1-p2 → registry/spilo:2 (recreates pods)"
+            ]
         );
         assert!(found.summary().contains("2 clusters with 6 pods roll"), "{}", found.summary());
     }

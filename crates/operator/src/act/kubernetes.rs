@@ -11,6 +11,7 @@ use matriarch_plan::ownership::FIELD_MANAGER;
 use matriarch_plan::{ObjectPlace, Outcome};
 use serde_json::{Value, json};
 
+use super::anew;
 use crate::kinds;
 use crate::observe::{FINALIZER, passwords};
 
@@ -32,7 +33,11 @@ pub async fn apply(client: &Client, object: &Object, whole_lists: &[String]) -> 
         }
     }
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    written(api.patch(&object.name, &parameters, &Patch::Apply(&object.applied())).await)
+    let applied = api.patch(&object.name, &parameters, &Patch::Apply(&object.applied())).await;
+    if anew::is_needed(&object.kind, &applied) {
+        return anew::make(client, &ObjectPlace::of(object), Some(&object.body)).await;
+    }
+    written(applied)
 }
 
 /// Puts other owners to the fields of an object, if it is still as it was seen. Nothing else of
@@ -41,7 +46,11 @@ pub async fn adopt(client: &Client, place: &ObjectPlace, resource_version: &str,
     let api = kinds::namespaced(client, &place.kind, &place.namespace);
     let patch = json!({"metadata": {"resourceVersion": resource_version, "managedFields": fields}});
     let parameters = PatchParams { field_manager: Some(META_MANAGER.to_owned()), ..PatchParams::default() };
-    written(api.patch(&place.name, &parameters, &Patch::Merge(&patch)).await)
+    let adopted = api.patch(&place.name, &parameters, &Patch::Merge(&patch)).await;
+    if anew::is_needed(&place.kind, &adopted) {
+        return anew::make(client, place, None).await;
+    }
+    written(adopted)
 }
 
 /// Merges into the metadata of the object of this uid.

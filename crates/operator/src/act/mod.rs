@@ -1,6 +1,7 @@
 //! The hands: the only place that writes to clusters. One function per effect; nothing
 //! is decided here.
 
+mod anew;
 mod kubernetes;
 
 use kube::Client;
