@@ -212,13 +212,9 @@ pub(crate) fn apply(spec: &mut Value) -> Result<(), String> {
 }
 
 fn at<'a>(schema: &'a mut Value, place: &str) -> Option<&'a mut Value> {
-    let parts = place.split('.').filter(|part| !part.is_empty());
-    parts.fold(Some(schema), |schema, part| {
-        let schema = schema?;
-        match part {
-            "[]" => schema.get_mut("items"),
-            "{}" => schema.get_mut("additionalProperties"),
-            name => schema.get_mut("properties")?.get_mut(name),
-        }
+    place.split('.').filter(|part| !part.is_empty()).try_fold(schema, |schema, part| match part {
+        "[]" => schema.get_mut("items"),
+        "{}" => schema.get_mut("additionalProperties"),
+        name => schema.get_mut("properties")?.get_mut(name),
     })
 }

@@ -183,7 +183,8 @@ mod tests {
     #[test]
     fn vectors_01_4_3_merge() {
         let objects = three_objects();
-        let expected: [(&str, &[&str], &[&str], &[&str]); 6] = [
+        type List = &'static [&'static str];
+        let expected: [(&str, List, List, List); 6] = [
             ("teamA", &["teamB", "team24x7"], &["teamC", "teamD"], &[]),
             ("teamB", &["teamA", "teamC", "team24x7"], &[], &["drno"]),
             ("teamC", &["team24x7"], &["teamA", "teamB", "teamD", "acid"], &[]),
