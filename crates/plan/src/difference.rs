@@ -123,9 +123,19 @@ fn compare_lists(desired: &[Value], live: &[Value], path: &str, found: &mut Vec<
         found.push(Difference::new(path, &Value::Array(live.to_vec()), &Value::Array(desired.to_vec())));
         return;
     }
-    for (index, (desired, live)) in desired.iter().zip(live).enumerate() {
+    let (desired, live) = (in_order(desired, path), in_order(live, path));
+    for (index, (desired, live)) in desired.iter().zip(&live).enumerate() {
         compare(desired, Some(live), &format!("{path}[{index}]"), found);
     }
+}
+
+/// Expressions of a selector mean the same in any order, and the original writes some at random (D14).
+fn in_order(list: &[Value], path: &str) -> Vec<Value> {
+    let mut list = list.to_vec();
+    if path.ends_with(".matchExpressions") {
+        list.sort_by_key(ToString::to_string);
+    }
+    list
 }
 
 /// A Service's ports are ours alone: one that is not rendered was put there by hand.
@@ -284,6 +294,16 @@ mod tests {
             json!({"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}], "args": ["x"]});
         let live = json!({"env": [{"name": "B", "value": "3"}], "args": ["x", "y"]});
         assert_eq!(paths(&desired, &live), ["args", "env[A]", "env[B].value"]);
+    }
+
+    #[test]
+    fn d14_expressions_mean_the_same_in_any_order() {
+        let term = |keys: &[&str]| {
+            let all: Vec<_> = keys.iter().map(|key| json!({"key": key, "values": ["x"]})).collect();
+            json!({"term": {"matchExpressions": all}})
+        };
+        assert_eq!(paths(&term(&["a", "b"]), &term(&["b", "a"])), Vec::<String>::new());
+        assert_eq!(paths(&term(&["a", "b"]), &term(&["a", "c"])), ["term.matchExpressions[1].key"]);
     }
 
     #[test]

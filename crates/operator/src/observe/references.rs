@@ -42,18 +42,26 @@ async fn environment_secret(client: &Client, namespace: &str, name: &str) -> Opt
     Some(reference(answer, |secret| secret.data.unwrap_or_default().into_keys().collect()))
 }
 
-/// Data of the ConfigMap `namespace/name`; a name alone is in the cluster's namespace.
+/// Data of the ConfigMap `namespace/name`; a name alone is in the operator's namespace. One that is
+/// not there is looked for in the cluster's (03 §4.3).
 async fn environment_config_map(
     client: &Client,
-    namespace: &str,
+    own: &str,
     name: &str,
 ) -> Option<Reference<BTreeMap<String, String>>> {
     if name.is_empty() {
         return None;
     }
-    let (namespace, name) = name.split_once('/').unwrap_or((namespace, name));
-    let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    Some(reference(api.get_opt(name).await, |map| map.data.unwrap_or_default()))
+    let (first, name) = name.split_once('/').unwrap_or((client.default_namespace(), name));
+    let mut found = Reference::Missing;
+    for namespace in [first, own] {
+        let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+        found = reference(api.get_opt(name).await, |map| map.data.unwrap_or_default());
+        if found != Reference::Missing {
+            break;
+        }
+    }
+    Some(found)
 }
 
 /// Facts of the world that rendering may use. What cannot be read is left out: rendering then goes
@@ -86,15 +94,33 @@ fn running_version(set: &Value) -> Option<String> {
     };
     variable("PGVERSION").or_else(|| {
         let configuration: Value = serde_json::from_str(&variable("SPILO_CONFIGURATION")?).ok()?;
-        let folder = configuration["postgresql"]["bin_dir"].as_str()?;
-        folder.split('/').find(|part| part.parse::<u32>().is_ok()).map(str::to_owned)
+        version_of_directory(configuration["postgresql"]["bin_dir"].as_str()?)
     })
+}
+
+/// The version in a directory of binaries: a part of the path, or what ends one after a dash.
+fn version_of_directory(path: &str) -> Option<String> {
+    let is_version = |text: &&str| text.split('.').all(|part| part.parse::<u32>().is_ok());
+    path.split(['/', '-']).find(is_version).map(str::to_owned)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::running_version;
+    use super::{running_version, version_of_directory};
     use serde_json::json;
+
+    /// The last one is a layout of directories that is not Debian's.
+    #[test]
+    fn vectors_03_17_3_version_of_the_directory() {
+        for (folder, version) in [
+            ("/usr/lib/postgresql/9.6/bin", "9.6"),
+            ("/usr/lib/postgresql/18/bin", "18"),
+            ("/usr/pgsql-18/bin", "18"),
+        ] {
+            assert_eq!(version_of_directory(folder).as_deref(), Some(version), "{folder}");
+        }
+        assert_eq!(version_of_directory("/usr/bin"), None);
+    }
 
     #[test]
     fn the_running_version_is_in_the_environment() {
