@@ -682,3 +682,37 @@ fn streams_keep_their_names_and_go_with_their_application() {
     seen.streams = Seen::Present(Vec::new());
     assert_eq!(actions(&plan_cluster(&intent, &seen)), ["create FabricEventStream acid-test-aaaaa"]);
 }
+
+#[test]
+fn d44_a_manifest_gets_the_finalizer_first() {
+    let intent = intent(1);
+    let seen = Observation { has_finalizer: false, ..at_rest(&intent) };
+    assert_eq!(actions(&plan_cluster(&intent, &seen)), ["add the finalizer to the manifest"]);
+}
+
+#[test]
+fn d45_changed_labels_reach_every_object() {
+    let intent = intent(2);
+    let mut seen = at_rest(&intent);
+    let ours = |key: &ObjectKey| !matches!(key.kind.as_str(), "ServiceAccount" | "RoleBinding");
+    let mut expected = Vec::new();
+    for (key, object) in seen.objects.iter_mut().filter(|(key, _)| ours(key)) {
+        if let Seen::Present(object) = object {
+            object.body["metadata"]["labels"]["team"] = json!("former");
+            expected.push(format!("{} {}", key.kind, key.name));
+        }
+    }
+    for secret in &intent.secrets {
+        if let Some(Seen::Present(live)) = seen.secrets.get_mut(&secret.object.name) {
+            live.metadata = secret.object.body["metadata"].clone();
+            live.metadata["labels"]["team"] = json!("former");
+            expected.push(format!("Secret {}", secret.object.name));
+        }
+    }
+    let plan = plan_cluster(&intent, &seen).to_string();
+    assert!(expected.len() > 6, "{expected:?}");
+    for object in expected {
+        assert!(plan.contains(&object), "{object} keeps its label:\n{plan}");
+    }
+    assert!(!plan.contains("recreate"), "{plan}");
+}

@@ -92,3 +92,78 @@ fn vectors_03_17_7_comparison_of_services() {
         assert_eq!(found.is_empty(), same, "{name}: {found:?}");
     }
 }
+
+fn paths(rendered: &Value, live: &Value) -> Vec<String> {
+    differences(rendered, live, "").into_iter().map(|difference| difference.path).collect()
+}
+
+#[test]
+fn d26_what_the_api_server_fills_in_restarts_nobody() {
+    let rendered = json!({"containers": [{
+        "name": "postgres",
+        "livenessProbe": {"httpGet": {"path": "/liveness", "port": 8008}},
+        "env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}],
+    }]});
+    let live = json!({"containers": [{
+        "name": "postgres",
+        "terminationMessagePath": "/dev/termination-log",
+        "livenessProbe": {
+            "httpGet": {"path": "/liveness", "port": 8008, "scheme": "HTTP"},
+            "timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3,
+        },
+        "env": [{"name": "A", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.hostIP"}}}],
+    }]});
+    assert_eq!(paths(&rendered, &live), Vec::<String>::new());
+}
+
+#[test]
+fn d27_content_of_volumes_and_tolerations_counts() {
+    let spec = |key: &str, secret: &str| {
+        json!({
+            "tolerations": [{"key": key, "operator": "Exists"}],
+            "volumes": [{"name": "v", "secret": {"secretName": secret}}],
+        })
+    };
+    assert_eq!(
+        paths(&spec("a", "s"), &spec("b", "t")),
+        ["tolerations[0].key", "volumes[v].secret.secretName"]
+    );
+}
+
+#[test]
+fn d38_every_change_of_a_pooler_is_seen() {
+    let deployment = json!({"spec": {"replicas": 2, "template": {"spec": {
+        "tolerations": [{"key": "a"}],
+        "securityContext": {"fsGroup": 103},
+        "affinity": {"nodeAffinity": {"a": "b"}},
+        "volumes": [{"name": "tls", "secret": {"secretName": "tls"}}],
+        "containers": [{
+            "name": "connection-pooler", "image": "i",
+            "env": [{"name": "CONNECTION_POOLER_MODE", "value": "transaction"}],
+        }],
+    }}}});
+    let pod = "/spec/template/spec";
+    for (pointer, value) in [
+        ("/spec/replicas".to_owned(), json!(3)),
+        (format!("{pod}/tolerations/0/key"), json!("b")),
+        (format!("{pod}/securityContext/fsGroup"), json!(104)),
+        (format!("{pod}/affinity/nodeAffinity/a"), json!("c")),
+        (format!("{pod}/volumes/0/secret/secretName"), json!("other")),
+        (format!("{pod}/containers/0/image"), json!("j")),
+        (format!("{pod}/containers/0/env/0/value"), json!("session")),
+    ] {
+        let mut live = deployment.clone();
+        *live.pointer_mut(&pointer).expect("a field") = value;
+        assert_eq!(paths(&deployment, &live).len(), 1, "{pointer}");
+    }
+}
+
+#[test]
+fn d39_sizes_are_compared_as_quantities() {
+    let claim = |size: &str| json!({"resources": {"requests": {"storage": size}}});
+    for (wanted, live, same) in
+        [("1.5Gi", "1Gi", false), ("1000Mi", "1Gi", false), ("10G", "10Gi", false), ("1024Mi", "1Gi", true)]
+    {
+        assert_eq!(paths(&claim(wanted), &claim(live)).is_empty(), same, "{wanted} {live}");
+    }
+}

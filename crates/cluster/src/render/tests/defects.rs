@@ -387,6 +387,13 @@ fn d28_node_ports_are_used_whoever_switched_them_on() {
     assert_eq!(ports, [30001, 30002]);
 }
 
+/// Kept: applications may read such a Secret for a role that they assume.
+#[test]
+fn d30_users_who_cannot_log_in_have_secrets() {
+    let intent = of(json!({"users": {"group": ["nologin"]}}), &Settings::default());
+    assert!(intent.secrets.iter().any(|secret| secret.role == "group"));
+}
+
 #[test]
 fn d32_an_absent_count_of_synchronous_nodes_is_one() {
     let settings = Settings { pdb_master_label_selector: false, ..Settings::default() };
