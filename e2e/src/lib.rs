@@ -14,6 +14,7 @@ pub mod operator;
 pub mod own_operator;
 pub mod port_forward;
 pub mod psql;
+pub mod recording;
 pub mod scene;
 pub mod wait;
 pub mod writer;

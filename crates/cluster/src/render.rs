@@ -54,6 +54,8 @@ pub fn render_with(cluster: &Cluster, settings: &Settings, references: &Referenc
     .concat();
     let older = Level::all().filter(|level| *level < Level::NEWEST);
     let (secrets, roles) = roles::render(&context);
+    // Without access to databases nothing inside them is intended.
+    let inside = settings.enable_database_access;
     Intent {
         identity: cluster.identity.clone(),
         pod_service_account: account::service_account(&context),
@@ -63,8 +65,8 @@ pub fn render_with(cluster: &Cluster, settings: &Settings, references: &Referenc
         disruption_budgets: budgets::render(&context),
         stateful_set,
         older_stateful_sets: older.map(|level| stateful_set::render(&at(level)).0).collect(),
-        roles,
-        databases: roles::databases(&context),
+        roles: if inside { roles } else { Vec::new() },
+        databases: if inside { roles::databases(&context) } else { Vec::new() },
         patroni: patroni::dynamic(&context),
         instances: cluster.instances(settings),
         selector: context.selector(),

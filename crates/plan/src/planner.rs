@@ -71,7 +71,8 @@ fn plan_shared(intent: &Intent, seen: &Observation, plan: &mut Plan) {
 }
 
 fn plan_sql(intent: &Intent, seen: &Observation, plan: &mut Plan) {
-    if intent.instances == 0 {
+    let nothing_inside = intent.roles.is_empty() && intent.databases.is_empty();
+    if intent.instances == 0 || nothing_inside {
         return;
     }
     match &seen.catalog {

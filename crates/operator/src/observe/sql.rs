@@ -48,6 +48,9 @@ pub async fn observe(
     seen: &Observation,
     addresses: &Addresses,
 ) -> (Seen<Catalog>, BTreeMap<String, PasswordState>) {
+    if intent.roles.is_empty() && intent.databases.is_empty() {
+        return (Seen::Absent, BTreeMap::new());
+    }
     let primary = match seen.primary() {
         Seen::Present(primary) => primary,
         Seen::Absent => return (Seen::Absent, BTreeMap::new()),
