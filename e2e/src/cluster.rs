@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::kubectl::Kubectl;
+use crate::port_forward::{Answer, PortForward};
 use crate::psql::{self, Login};
 use crate::wait::{Look, wait_until};
 
@@ -203,6 +204,65 @@ impl Cluster {
             let found = self.replicas()?.iter().any(|pod| pod.name == name);
             Ok(Look::when(found, format!("{:?}", self.pods()?)))
         })
+    }
+
+    /// The whole pod.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn pod(&self, name: &str) -> Result<Value> {
+        self.kubectl.json(&["pod", name])
+    }
+
+    /// Its StatefulSet.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn stateful_set(&self) -> Result<Value> {
+        self.kubectl.json(&["statefulset", &self.name])
+    }
+
+    /// Waits until none of these pods is left, and the cluster has settled on new ones.
+    ///
+    /// # Errors
+    /// When that is not so in `seconds`.
+    pub fn wait_rolled(&self, before: &[Pod], seconds: u64) -> Result<()> {
+        wait_until(&format!("all pods of {} are made anew", self.name), seconds, || {
+            let pods = self.pods()?;
+            let anew = pods.iter().all(|pod| pod.ready && before.iter().all(|old| old.uid != pod.uid));
+            Ok(Look::when(anew && pods.len() == before.len(), format!("{pods:?}")))
+        })?;
+        self.wait_settled(60)
+    }
+
+    /// Patroni's dynamic configuration, as Patroni keeps it.
+    ///
+    /// # Errors
+    /// When Patroni's ConfigMap is not there or holds none.
+    pub fn patroni_config(&self) -> Result<Value> {
+        let map = self.kubectl.json(&[&format!("configmap/{}-config", self.name)])?;
+        let text = map["metadata"]["annotations"]["config"].as_str().context("no configuration")?;
+        Ok(serde_json::from_str(text)?)
+    }
+
+    /// A request to Patroni of a pod.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub fn patroni(&self, pod: &str, method: &str, path: &str, body: &Value) -> Result<Answer> {
+        PortForward::open(&self.kubectl, &format!("pod/{pod}"), 0, 8008)?.send(method, path, body)
+    }
+
+    /// Members that Patroni sees as `running` or `streaming`.
+    ///
+    /// # Errors
+    /// When Patroni of the primary does not answer.
+    pub fn running_members(&self) -> Result<usize> {
+        let answer = self.patroni(&self.primary()?.name, "GET", "/cluster", &Value::Null)?;
+        let seen: Value = serde_json::from_str(&answer.body)?;
+        let members = seen["members"].as_array().context("no members")?;
+        let up = |member: &&Value| matches!(member["state"].as_str(), Some("running" | "streaming"));
+        Ok(members.iter().filter(up).count())
     }
 
     /// The password of a role, from its credential Secret.

@@ -78,6 +78,66 @@ fn xtask(arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// A label of a node until this is dropped.
+pub struct Label {
+    kubectl: Kubectl,
+    node: String,
+    key: String,
+}
+
+impl Label {
+    /// `kubectl label node NODE KEY=VALUE`.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn set(kubectl: &Kubectl, node: &str, key: &str, value: &str) -> Result<Self> {
+        kubectl.run(&["label", "node", node, &format!("{key}={value}")])?;
+        Ok(Self { kubectl: kubectl.clone(), node: node.to_owned(), key: key.to_owned() })
+    }
+}
+
+impl Drop for Label {
+    fn drop(&mut self) {
+        if let Err(error) = self.kubectl.run(&["label", "node", &self.node, &format!("{}-", self.key)]) {
+            println!("e2e: cannot take the label {} from {}: {error:#}", self.key, self.node);
+        }
+    }
+}
+
+/// A taint of a node until this is dropped.
+pub struct Taint {
+    kubectl: Kubectl,
+    node: String,
+    taint: String,
+}
+
+impl Taint {
+    /// `kubectl taint node NODE KEY:EFFECT`.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn set(kubectl: &Kubectl, node: &str, taint: &str) -> Result<Self> {
+        kubectl.run(&["taint", "node", node, taint])?;
+        Ok(Self { kubectl: kubectl.clone(), node: node.to_owned(), taint: taint.to_owned() })
+    }
+}
+
+impl Drop for Taint {
+    fn drop(&mut self) {
+        if let Err(error) = self.kubectl.run(&["taint", "node", &self.node, &format!("{}-", self.taint)]) {
+            println!("e2e: cannot take the taint {} from {}: {error:#}", self.taint, self.node);
+        }
+    }
+}
+
+/// The names of all nodes.
+///
+/// # Errors
+/// When they cannot be listed.
+pub fn names(kubectl: &Kubectl) -> Result<Vec<String>> {
+    kubectl.names("nodes", "")
+}
+
 /// A node that takes no new pods until this is dropped.
 pub struct Cordon {
     kubectl: Kubectl,

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use serde_json::json;
 
 use crate::kubectl::Kubectl;
 use crate::{operator, own_operator};
@@ -59,6 +60,21 @@ impl Scene {
         kubectl.run(&["create", "namespace", &namespace]).context("is the cluster up?")?;
         println!("e2e {name}: namespace {namespace}");
         Ok(Self { name, start: Instant::now(), kubectl })
+    }
+
+    /// One more namespace, which goes with the scene's own.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn second_namespace(&self, ending: &str) -> Result<Kubectl> {
+        let first = self.kubectl.namespace();
+        let uid = self.kubectl.run(&["get", "namespace", first, "-o", "jsonpath={.metadata.uid}"])?;
+        let name = format!("{first}-{ending}");
+        let owner = json!({"apiVersion": "v1", "kind": "Namespace", "name": first, "uid": uid});
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": name, "ownerReferences": [owner]}});
+        self.kubectl.run_with_input(&["create", "-f", "-"], &namespace.to_string())?;
+        Ok(Kubectl::new(&name))
     }
 
     /// Says how far the test is.
