@@ -144,6 +144,8 @@ pub struct Intent {
     /// Patroni's dynamic configuration, as far as the manifest decides it: the keys that
     /// `PATCH /config` keeps. Keys that are absent here are left as they are.
     pub patroni: Value,
+    /// A new image is put into the StatefulSet only; pods wait for another reason.
+    pub lazy_image: bool,
     /// How many pods.
     pub instances: u32,
     /// Labels that select every object of the cluster.

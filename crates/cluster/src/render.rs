@@ -68,6 +68,7 @@ pub fn render_with(cluster: &Cluster, settings: &Settings, references: &Referenc
         roles: if inside { roles } else { Vec::new() },
         databases: if inside { roles::databases(&context) } else { Vec::new() },
         patroni: patroni::dynamic(&context),
+        lazy_image: settings.enable_lazy_spilo_upgrade,
         instances: cluster.instances(settings),
         selector: context.selector(),
         unresolved: environment::unresolved(&context),

@@ -10,6 +10,7 @@ use kube::api::DynamicObject;
 use kube::runtime::controller::Action as Next;
 use matriarch_api::Problem;
 use matriarch_cluster::{Cluster, render};
+use matriarch_plan::protection::missing_for_deletion;
 use matriarch_plan::status::{self, PassResult};
 use matriarch_plan::{plan_cluster, plan_deletion};
 use matriarch_settings::Settings;
@@ -52,7 +53,12 @@ pub async fn pass(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<N
     let manifest = serde_json::to_value(&*object)?;
     let report = Report::new(&context, &manifest);
     if object.metadata.deletion_timestamp.is_some() {
-        return delete(&object, &manifest, &context, &settings, &report).await;
+        let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+        let annotations = &manifest["metadata"]["annotations"];
+        match missing_for_deletion(&settings, annotations, &object.name_any(), today) {
+            None => return delete(&object, &manifest, &context, &settings, &report).await,
+            Some(why) => report.deletion_waits(&why).await,
+        }
     }
     let cluster = match Cluster::validate(&manifest, &settings) {
         Ok(cluster) => cluster,

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
 use matriarch_api::{PostgresqlStatus, Problem};
-use matriarch_plan::{Action, Outcome, Plan, Risk, Step};
+use matriarch_plan::{Action, Outcome, Plan, Reason, Risk, Step};
 use serde_json::{Value, json};
 use tracing::warn;
 
@@ -81,6 +81,13 @@ impl<'a> Report<'a> {
         for notice in notices {
             let reason = if notice.field.starts_with("spec.resources") { "ResourceLimits" } else { "Notice" };
             self.event(EventType::Warning, reason, &notice.to_string()).await;
+        }
+    }
+
+    /// Says what a deletion waits for, once per change of the manifest.
+    pub async fn deletion_waits(&self, why: &Reason) {
+        if self.before.observed_generation != Some(self.generation) {
+            self.event(EventType::Warning, "Delete", &why.0).await;
         }
     }
 

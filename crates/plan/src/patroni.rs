@@ -10,6 +10,7 @@ use crate::objects::is_going;
 use crate::observation::{Observation, PatroniObject};
 use crate::plan::{Gate, Plan};
 use crate::seen::Seen;
+use crate::slots;
 
 /// Patroni's dynamic configuration is shared by all members; one PATCH does.
 pub fn plan_patroni_config(intent: &Intent, seen: &Observation, plan: &mut Plan) {
@@ -21,7 +22,11 @@ pub fn plan_patroni_config(intent: &Intent, seen: &Observation, plan: &mut Plan)
         }
         Seen::Present(live) => {
             let (mut because, mut worst) = (Vec::new(), Consequence::None);
-            if let Some(patch) = merge_patch(&intent.patroni, live, "", &mut because, &mut worst) {
+            let mut desired = intent.patroni.clone();
+            for name in slots::forsaken(intent, seen) {
+                desired["slots"][name] = Value::Null;
+            }
+            if let Some(patch) = merge_patch(&desired, live, "", &mut because, &mut worst) {
                 plan.steps.push(Step::because(Action::PatchPatroniConfig(patch), because).costing(worst));
             }
         }

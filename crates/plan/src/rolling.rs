@@ -6,11 +6,11 @@ use matriarch_cluster::Intent;
 use serde_json::{Value, json};
 
 use crate::action::{Action, Lane, Reason, Step};
-use crate::difference;
 use crate::objects::{is_going, key_of};
 use crate::observation::{Member, ObjectSeen, Observation, PatroniSeen, PodSeen};
 use crate::plan::{Gate, Plan};
 use crate::seen::Seen;
+use crate::{difference, lazy};
 
 /// Parameters that a standby may not have smaller than its primary: when they shrink,
 /// the primary restarts first (04 §9.4).
@@ -184,6 +184,7 @@ pub(crate) fn outdated_because(intent: &Intent, pod: &PodSeen, seen: &Observatio
     let Some(Seen::Present(older)) = seen.revisions.get(&pod.revision) else { return Vec::new() };
     difference::template_differences(template, older)
         .iter()
+        .filter(|difference| !lazy::may_wait(intent, &difference.path))
         .map(|difference| Reason::new(difference.to_string()))
         .collect()
 }

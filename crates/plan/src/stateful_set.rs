@@ -11,8 +11,8 @@ use crate::objects::{self, Comparison, belongs, foreign, going, is_going, key_of
 use crate::observation::{ObjectSeen, Observation};
 use crate::ownership::Part;
 use crate::plan::{Gate, Plan, Refusal};
-use crate::rolling;
 use crate::seen::Seen;
+use crate::{lazy, rolling, slots};
 
 /// Creates, corrects or replaces the StatefulSet.
 pub fn plan_stateful_set(intent: &Intent, seen: &Observation, plan: &mut Plan) {
@@ -87,13 +87,16 @@ fn plan_new(intent: &Intent, seen: &Observation, plan: &mut Plan) {
 fn in_force(intent: &Intent, live: &Value) -> Object {
     let level = Level::from_annotation(live["metadata"]["annotations"][LEVEL_ANNOTATION].as_str());
     let object = at(intent, level);
-    let asks_for_new_pods = Comparison::of(&object, live, Part::Whole).has(Consequence::Recreate);
+    let mut comparison = Comparison::of(&object, live, Part::Whole);
+    comparison.differences.retain(|found| !lazy::may_wait(intent, &found.path));
+    let asks_for_new_pods = comparison.has(Consequence::Recreate);
     if asks_for_new_pods { at(intent, Level::NEWEST) } else { object }
 }
 
 fn plan_change(intent: &Intent, live: &ObjectSeen, seen: &Observation, plan: &mut Plan) {
     let mut desired = in_force(intent, &live.body);
     keep_forbidden(&mut desired, live, plan);
+    slots::remember(intent, &live.body, seen, &mut desired.body);
     if let Some(gate) = rolling::hold_scale_down(intent, live, seen, &mut desired.body) {
         plan.gates.push(gate);
         plan.steps.extend(rolling::switchover_before_scale_down(intent, seen));
