@@ -235,8 +235,20 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 }
 
 async fn port(settings: &SettingsSource) -> u16 {
-    let asked = settings.fetch().await.map_or(0, |fetched| fetched.reading.settings.api_port);
-    u16::try_from(asked).ok().filter(|port| *port > 0).unwrap_or(8080)
+    settings.fetch().await.map_or(DEFAULT_PORT, |fetched| port_of(&fetched.reading.settings))
+}
+
+/// Port of the HTTP API where nothing says another.
+const DEFAULT_PORT: u16 = 8080;
+
+fn port_of(settings: &Settings) -> u16 {
+    u16::try_from(settings.api_port).ok().filter(|port| *port > 0).unwrap_or(DEFAULT_PORT)
+}
+
+/// Passes that run at once in each of so many watches.
+fn per_watch(settings: &Settings, watches: usize) -> u16 {
+    let workers = usize::try_from(settings.workers).unwrap_or(1).max(1);
+    u16::try_from((workers / watches.max(1)).max(1)).unwrap_or(u16::MAX)
 }
 
 async fn connect(options: &Options) -> anyhow::Result<Client> {
@@ -350,8 +362,7 @@ async fn watch_all(context: Arc<Context>) {
         let settings = context.settings.current();
         let namespaces = context.namespaces();
         let each = namespaces.each();
-        let workers = usize::try_from(settings.workers).unwrap_or(1).max(1);
-        let per_watch = u16::try_from((workers / each.len()).max(1)).unwrap_or(u16::MAX);
+        let per_watch = per_watch(&settings, each.len());
         context.stores.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let watches =
             each.into_iter().map(|namespace| watch(Arc::clone(&context), &settings, namespace, per_watch));
@@ -460,4 +471,21 @@ fn on_error(object: Arc<DynamicObject>, error: &PassError, context: Arc<Context>
     let (namespace, name) = key(&object);
     warn!("cluster {namespace}/{name}: {error}; again in {seconds} s");
     Next::requeue(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_follows_api_port() {
+        let port = |api_port| port_of(&Settings { api_port, ..Settings::default() });
+        assert_eq!((port(7), port(0), port(70000)), (7, 8080, 8080));
+    }
+
+    #[test]
+    fn workers_are_shared_between_watches() {
+        let share = |workers, watches| per_watch(&Settings { workers, ..Settings::default() }, watches);
+        assert_eq!((share(8, 1), share(8, 3), share(1, 3), share(0, 1)), (8, 2, 1, 1));
+    }
 }

@@ -42,3 +42,14 @@ impl LogLevel {
 fn level(debug: bool) -> EnvFilter {
     EnvFilter::new(if debug { "info,matriarch=debug,kube_runtime=warn" } else { "info,kube_runtime=warn" })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::level;
+
+    #[test]
+    fn debug_logging_shows_details() {
+        assert!(level(true).to_string().contains("matriarch=debug"));
+        assert!(!level(false).to_string().contains("debug"));
+    }
+}

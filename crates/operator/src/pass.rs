@@ -140,3 +140,19 @@ async fn refuse(
 fn settings_resync(settings: &Settings) -> u64 {
     settings.resync_period.as_secs().max(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_is_looked_at_again_after_the_resync_period() {
+        let after = |seconds| {
+            settings_resync(&Settings {
+                resync_period: std::time::Duration::from_secs(seconds),
+                ..Settings::default()
+            })
+        };
+        assert_eq!((after(77), after(0)), (77, 1));
+    }
+}

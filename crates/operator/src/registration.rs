@@ -29,16 +29,25 @@ pub struct Patience {
 /// When a definition is refused, or is not served in time.
 pub async fn register(client: &Client, settings: &Settings, patience: Patience) -> anyhow::Result<()> {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    for mut definition in definitions() {
+    for (name, definition) in registered(settings) {
+        apply(&api, &name, &definition).await?;
+    }
+    wait(&api, "postgresqls.acid.zalan.do", patience).await
+}
+
+/// The definitions that the settings let us apply, by name.
+fn registered(settings: &Settings) -> Vec<(String, Value)> {
+    if !settings.enable_crd_registration {
+        return Vec::new();
+    }
+    let named = |mut definition: Value| {
         let name = definition["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         if name.starts_with("postgresqls.") {
             definition["spec"]["names"]["categories"] = json!(settings.crd_categories);
         }
-        if settings.enable_crd_registration {
-            apply(&api, &name, &definition).await?;
-        }
-    }
-    wait(&api, "postgresqls.acid.zalan.do", patience).await
+        (name, definition)
+    };
+    definitions().into_iter().map(named).collect()
 }
 
 async fn apply(api: &Api<CustomResourceDefinition>, name: &str, definition: &Value) -> anyhow::Result<()> {
@@ -74,4 +83,18 @@ async fn wait(api: &Api<CustomResourceDefinition>, name: &str, patience: Patienc
 fn is_established(definition: &CustomResourceDefinition) -> bool {
     let conditions = definition.status.iter().flat_map(|status| status.conditions.iter().flatten());
     conditions.into_iter().any(|one| one.type_ == "Established" && one.status == "True")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_registered_follows_the_settings() {
+        let found = registered(&Settings { crd_categories: vec!["db".to_owned()], ..Settings::default() });
+        assert_eq!(found.len(), 3);
+        let ours = found.iter().find(|(name, _)| name.starts_with("postgresqls.")).map(|(_, body)| body);
+        assert_eq!(ours.map(|body| &body["spec"]["names"]["categories"]), Some(&json!(["db"])));
+        assert_eq!(registered(&Settings { enable_crd_registration: false, ..Settings::default() }), vec![]);
+    }
 }
