@@ -1,6 +1,7 @@
 //! From a manifest and settings to what should exist: names, the validated [`Cluster`] and the
 //! rendering of every object, the [`Intent`]. Pure: nothing here reads or writes anything.
 
+pub mod infrastructure;
 mod intent;
 mod level;
 pub mod names;

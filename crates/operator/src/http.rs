@@ -11,6 +11,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::json;
 
+use crate::api;
 use crate::controller::Context;
 use crate::settings_source::SettingsSource;
 
@@ -37,6 +38,7 @@ pub async fn serve(served: Served, port: u16) -> anyhow::Result<()> {
         .route("/readyz", get(ready))
         .route("/readyz/", get(ready))
         .route("/metrics", get(metrics))
+        .merge(api::paths())
         .with_state(served);
     axum::serve(listener, router).await.context("the HTTP server ended")
 }

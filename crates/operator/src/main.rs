@@ -3,6 +3,7 @@
 
 mod access;
 mod act;
+mod api;
 mod arguments;
 mod commands;
 mod controller;

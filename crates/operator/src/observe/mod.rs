@@ -1,5 +1,6 @@
 //! Reading the world. Never fails as a whole: what cannot be read is unknown.
 
+mod infrastructure;
 mod kubernetes;
 pub mod passwords;
 mod patroni;
@@ -7,6 +8,7 @@ mod pod_template;
 mod references;
 mod sql;
 
+pub use infrastructure::roles as infrastructure_roles;
 pub use patroni::base_url;
 pub use sql::connect;
 

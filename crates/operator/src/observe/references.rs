@@ -11,6 +11,7 @@ use matriarch_cluster::{Cluster, Facts, Reference, References};
 use matriarch_settings::Settings;
 use serde_json::Value;
 
+use super::infrastructure;
 use super::kubernetes::text;
 use crate::kinds;
 
@@ -25,11 +26,12 @@ fn reference<T, U>(answer: kube::Result<Option<T>>, read: impl FnOnce(T) -> U) -
 /// Everything that is pointed to.
 pub async fn references(client: &Client, cluster: &Cluster, settings: &Settings) -> References {
     let namespace = cluster.identity.namespace.as_str();
-    let (environment_secret, environment_config_map) = tokio::join!(
+    let (environment_secret, environment_config_map, infrastructure_roles) = tokio::join!(
         environment_secret(client, namespace, &settings.pod_environment_secret),
         environment_config_map(client, namespace, &settings.pod_environment_configmap),
+        infrastructure::roles(client, settings),
     );
-    References { environment_secret, environment_config_map, ..References::default() }
+    References { environment_secret, environment_config_map, infrastructure_roles, ..References::default() }
 }
 
 /// Keys of the Secret, which is in the cluster's namespace.
