@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::level::Level;
+use crate::names;
 
 /// Which cluster it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -141,6 +142,8 @@ pub struct Intent {
     pub roles: Vec<matriarch_sql::Role>,
     /// Databases.
     pub databases: Vec<matriarch_sql::Database>,
+    /// The lookup function of poolers, in every database.
+    pub lookup: Option<matriarch_sql::Lookup>,
     /// Patroni's dynamic configuration, as far as the manifest decides it: the keys that
     /// `PATCH /config` keeps. Keys that are absent here are left as they are.
     pub patroni: Value,
@@ -179,6 +182,16 @@ impl Intent {
     /// The StatefulSet as `level` renders it.
     pub fn stateful_set_at(&self, level: Level) -> &Object {
         self.older_stateful_sets.get(level.index()).unwrap_or(&self.stateful_set)
+    }
+
+    /// Whether an object with these labels is this cluster's. Poolers, backups and their Secrets
+    /// have a label `application` of their own.
+    pub fn owns(&self, labels: &Value) -> bool {
+        let others = [names::POOLER_APPLICATION, names::BACKUP_APPLICATION];
+        self.selector.iter().all(|(key, value)| {
+            labels[key] == **value
+                || (key == names::APPLICATION_LABEL && others.iter().any(|other| labels[key] == **other))
+        })
     }
 
     /// The Kubernetes objects in the order in which they are applied.

@@ -6,6 +6,10 @@ use matriarch_settings::Settings;
 pub const TEAM_LABEL: &str = "team";
 /// Label of pods that must not be disturbed.
 pub const CRITICAL_OPERATION_LABEL: &str = "critical-operation";
+/// Label that tells database pods, pooler pods and backup pods apart.
+pub const APPLICATION_LABEL: &str = "application";
+/// Value of that label on backup pods and their CronJob.
+pub const BACKUP_APPLICATION: &str = "spilo-logical-backup";
 /// Label of pooler objects.
 pub const POOLER_LABEL: &str = "connection-pooler";
 /// Value of the label `application` on pooler objects.
@@ -37,6 +41,8 @@ pub const PATRONI_PORT: u16 = 8008;
 /// Longest name of a cluster. The StatefulSet controller puts the name, a dash and ten characters
 /// into a pod label of at most 63.
 pub const LONGEST_CLUSTER_NAME: usize = 52;
+/// Longest name of a CronJob: its Jobs add eleven characters.
+const LONGEST_BACKUP_JOB: usize = 52;
 
 /// Service of the primary; also the name of the StatefulSet.
 pub fn primary_service(cluster: &str) -> String {
@@ -90,8 +96,41 @@ pub fn credential_secret(user: &str, cluster: &str, settings: &Settings) -> Stri
 
 /// CronJob of logical backups: at most 52 characters, no dash at the end.
 pub fn backup_job(cluster: &str, settings: &Settings) -> String {
+    cut(&format!("{}{cluster}", settings.logical_backup_job_prefix), LONGEST_BACKUP_JOB)
+}
+
+/// The CronJob of a cluster whose first name another cluster's CronJob has: the two begin alike and
+/// differ after the cut. A hash of the whole name keeps them apart.
+pub fn backup_job_apart(cluster: &str, settings: &Settings) -> String {
     let full = format!("{}{cluster}", settings.logical_backup_job_prefix);
-    let cut: String = full.chars().take(52).collect();
+    let hash = format!("{:08x}", hash(&full));
+    format!("{}-{hash}", cut(&full, LONGEST_BACKUP_JOB - hash.len() - 1))
+}
+
+/// A new FabricEventStream of an application: always the same, unlike the original's.
+pub fn stream(cluster: &str, application: &str) -> String {
+    const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    let mut rest = hash(application) as usize;
+    let mut suffix = String::new();
+    for _ in 0..5 {
+        suffix.push(char::from(ALPHABET[rest % ALPHABET.len()]));
+        rest /= ALPHABET.len();
+    }
+    format!("{cluster}-{suffix}")
+}
+
+/// Replication slot and publication of a stream.
+pub fn stream_slot(database: &str, application: &str) -> String {
+    format!("fes_{database}_{}", application.replace('-', "_"))
+}
+
+/// FNV-1a: short, the same everywhere, and no secret.
+pub(crate) fn hash(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+fn cut(text: &str, longest: usize) -> String {
+    let cut: String = text.chars().take(longest).collect();
     cut.trim_end_matches('-').to_owned()
 }
 

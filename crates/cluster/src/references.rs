@@ -36,6 +36,9 @@ pub struct References {
     pub environment_secret: Option<Reference<Vec<String>>>,
     /// Data of the ConfigMap `pod_environment_configmap`.
     pub environment_config_map: Option<Reference<BTreeMap<String, String>>>,
+    /// Keys of the Secret `logical_backup_cronjob_environment_secret`.
+    #[serde(default)]
+    pub backup_secret: Option<Reference<Vec<String>>>,
     /// Infrastructure roles from all their sources (02 §6.4).
     pub infrastructure_roles: Option<Reference<Vec<InfrastructureRole>>>,
     /// Human users of the cluster's team and of the teams added to it (02 §6.3, 01 §4).
@@ -73,6 +76,17 @@ pub struct Facts {
     pub running_version: Option<String>,
     /// Names of credentials Secrets that exist, with the user name in each.
     pub secrets: BTreeMap<String, String>,
+    /// FabricEventStreams of the cluster (its labels), by `spec.applicationId`, with their names:
+    /// they keep them.
+    #[serde(default)]
+    pub streams: BTreeMap<String, String>,
+    /// Whether the API server does not know the kind FabricEventStream.
+    #[serde(default)]
+    pub streams_are_not_installed: bool,
+    /// Whether a CronJob of the name that [`crate::names::backup_job`] gives exists and is another
+    /// cluster's.
+    #[serde(default)]
+    pub backup_job_is_taken: bool,
     /// Whether the moment lies in a maintenance window, by the operator's clock.
     pub in_maintenance_window: bool,
 }

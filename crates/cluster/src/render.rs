@@ -6,7 +6,7 @@
 use matriarch_settings::Settings;
 use serde_json::{Value, json};
 
-use crate::intent::{Intent, Object};
+use crate::intent::{CredentialSecret, Intent, Object, Unwanted};
 use crate::level::Level;
 use crate::references::{Facts, References};
 use crate::validate::Cluster;
@@ -15,15 +15,20 @@ mod account;
 mod affinity;
 mod budgets;
 mod containers;
+mod endpoints;
 mod environment;
+mod logical_backup;
 mod metadata;
 mod patroni;
 mod pod;
+mod pooler;
+mod prepared;
 mod resources;
 mod roles;
 mod services;
 mod spilo;
 mod stateful_set;
+mod streams;
 mod version;
 mod volumes;
 
@@ -50,32 +55,46 @@ pub fn render_with(cluster: &Cluster, settings: &Settings, references: &Referenc
         environment::notices(&context),
         version::notices(&context),
         volumes::notices(&context),
+        pooler::notices(&context),
+        logical_backup::notices(&context),
     ]
     .concat();
     let older = Level::all().filter(|level| *level < Level::NEWEST);
-    let (secrets, roles) = roles::render(&context);
+    let roles = roles::render(&context);
     // Without access to databases nothing inside them is intended.
     let inside = settings.enable_database_access;
+    let unwanted =
+        [pooler::unwanted(&context), logical_backup::unwanted(&context), streams::unwanted(&context)]
+            .concat();
     Intent {
         identity: cluster.identity.clone(),
         pod_service_account: account::service_account(&context),
         pod_role_binding: account::role_binding(&context),
-        secrets,
+        unwanted: unwanted.into_iter().filter(|one| !is_secret_of(one, &roles.secrets)).collect(),
+        secrets: roles.secrets,
         services: services::render(&context),
         disruption_budgets: budgets::render(&context),
         stateful_set,
         older_stateful_sets: older.map(|level| stateful_set::render(&at(level)).0).collect(),
-        roles: if inside { roles } else { Vec::new() },
-        databases: if inside { roles::databases(&context) } else { Vec::new() },
+        endpoints: endpoints::render(&context),
+        poolers: pooler::render(&context),
+        logical_backup: logical_backup::render(&context),
+        streams: streams::render(&context),
+        roles: if inside { roles.roles } else { Vec::new() },
+        databases: if inside { roles.databases } else { Vec::new() },
+        lookup: roles.lookup.filter(|_| inside),
         patroni: patroni::dynamic(&context),
         lazy_image: settings.enable_lazy_spilo_upgrade,
         instances: cluster.instances(settings),
         selector: context.selector(),
         unresolved: environment::unresolved(&context),
-        notices: [cluster.notices.clone(), notices].concat(),
-        // Poolers, backups, streams and Endpoints are not rendered yet.
-        ..Intent::default()
+        notices: [cluster.notices.clone(), notices, roles.notices].concat(),
     }
+}
+
+/// The user of a pooler that was switched off may be a user of the manifest.
+fn is_secret_of(unwanted: &Unwanted, secrets: &[CredentialSecret]) -> bool {
+    unwanted.kind == "Secret" && secrets.iter().any(|secret| secret.object.name == unwanted.name)
 }
 
 /// What every part of the rendering reads.

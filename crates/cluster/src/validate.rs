@@ -121,11 +121,6 @@ impl Cluster {
         !key.is_empty() && self.annotations.get(key).is_some_and(|value| value == "true")
     }
 
-    /// Whether database `name` of `owner` can be made; if not there is a notice.
-    pub(crate) fn can_make_database(&self, name: &str, owner: &str) -> bool {
-        is_database_name(name) && self.users.contains_key(owner)
-    }
-
     /// Whether there is a pooler in front of the primary: asked for by name, or by its section.
     pub fn wants_primary_pooler(&self) -> bool {
         self.spec.enable_connection_pooler.unwrap_or(self.spec.connection_pooler.is_some())
@@ -139,7 +134,10 @@ impl Cluster {
     /// Role of the pooler: the manifest's, unless that name belongs to somebody else.
     pub fn pooler_user(&self, settings: &Settings) -> String {
         let own = self.spec.connection_pooler.as_ref().and_then(|pooler| pooler.user.as_ref());
-        let free = own.filter(|name| !name.is_empty() && !is_reserved_for_all(name, settings));
+        let streams = self.has_streams().then_some(STREAM_USER);
+        let free = own.filter(|name| {
+            !name.is_empty() && !is_reserved_for_all(name, settings) && streams != Some(name.as_str())
+        });
         free.unwrap_or(&settings.connection_pooler_user).clone()
     }
 

@@ -1,10 +1,11 @@
 //! What the server's catalog said when it was read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::content::Contents;
 use crate::role::RoleFlags;
 
 /// Roles and databases that exist on a server.
@@ -14,6 +15,12 @@ pub struct Catalog {
     pub roles: BTreeMap<String, CatalogRole>,
     /// Owner of each database (`pg_database`).
     pub databases: BTreeMap<String, String>,
+    /// Databases that accept connections.
+    #[serde(default)]
+    pub connectable: BTreeSet<String>,
+    /// What is inside those databases that were looked into.
+    #[serde(default)]
+    pub contents: BTreeMap<String, Contents>,
 }
 
 /// A role that exists.

@@ -41,7 +41,7 @@ pub fn differences(
                 alterations(role, live, passwords, &mut found);
                 existing.push((role, live.clone()));
             }
-            None => match creation(role, passwords) {
+            None => match creation(role, passwords, &made(catalog, &existing)) {
                 Some(create) => {
                     found.push(create);
                     existing.push((role, CatalogRole::default()));
@@ -52,13 +52,42 @@ pub fn differences(
             },
         }
     }
+    // Neither can a role become a member of one that nobody makes.
+    let known = made(catalog, &existing);
+    held.extend(
+        roles
+            .iter()
+            .flat_map(|role| &role.member_of)
+            .map(String::as_str)
+            .filter(|group| !known.contains(group)),
+    );
     // After all creations: a role may be a member of one that comes later in the list.
     for (role, live) in &existing {
-        memberships(role, live, &held, &mut found);
+        memberships(role, live, &held, catalog, &mut found);
         parameters(role, live, &mut found);
     }
     for database in databases.iter().filter(|database| !held.contains(database.owner.as_str())) {
         ownership(database, catalog, &mut found);
+    }
+    found
+}
+
+/// Names of the roles that exist or will by then.
+fn made<'a>(catalog: &'a Catalog, existing: &[(&'a Role, CatalogRole)]) -> BTreeSet<&'a str> {
+    let new = existing.iter().map(|(role, _)| role.name.as_str());
+    catalog.roles.keys().map(String::as_str).chain(new).collect()
+}
+
+/// Memberships that cannot be given because the group does not exist and nothing makes it, as
+/// sentences.
+pub fn missing_groups(roles: &[Role], catalog: &Catalog) -> Vec<String> {
+    let wanted = |name: &String| roles.iter().any(|role| role.name == *name);
+    let mut found = Vec::new();
+    for role in roles {
+        for group in role.member_of.iter().filter(|name| !catalog.roles.contains_key(*name) && !wanted(name))
+        {
+            found.push(format!("membership of role {} in {group}: there is no role {group}", role.name));
+        }
     }
     found
 }
@@ -68,14 +97,22 @@ fn password_of(role: &Role, passwords: &BTreeMap<String, PasswordState>) -> Opti
     Some(passwords.get(secret).copied().unwrap_or(PasswordState::Unknown))
 }
 
-fn creation(role: &Role, passwords: &BTreeMap<String, PasswordState>) -> Option<(Statement, String)> {
+fn creation(
+    role: &Role,
+    passwords: &BTreeMap<String, PasswordState>,
+    made: &BTreeSet<&str>,
+) -> Option<(Statement, String)> {
     if password_of(role, passwords) == Some(PasswordState::Unknown) {
         return None;
     }
+    // Who hands a role on is its member: it cannot be a member of that role at the same time.
+    let admin =
+        role.admin.clone().filter(|admin| made.contains(admin.as_str()) && !role.member_of.contains(admin));
     let create = Statement::CreateRole {
         role: role.name.clone(),
         flags: role.flags,
         password: role.secret.clone().map(PasswordSource::Secret),
+        admin,
     };
     Some((create, format!("role {} does not exist", role.name)))
 }
@@ -99,12 +136,25 @@ fn alterations(
     }
 }
 
-fn memberships(role: &Role, live: &CatalogRole, held: &BTreeSet<&str>, found: &mut Vec<(Statement, String)>) {
+fn memberships(
+    role: &Role,
+    live: &CatalogRole,
+    held: &BTreeSet<&str>,
+    catalog: &Catalog,
+    found: &mut Vec<(Statement, String)>,
+) {
     let mut of: Vec<String> = Vec::new();
     for parent in role.member_of.iter().filter(|parent| !held.contains(parent.as_str())) {
-        if !live.member_of.contains(parent) && !of.contains(parent) {
-            of.push(parent.clone());
+        if live.member_of.contains(parent) || of.contains(parent) {
+            continue;
         }
+        // Releases before made owner roles members the other way round, and the server allows no circle.
+        if catalog.roles.get(parent).is_some_and(|group| group.member_of.contains(&role.name)) {
+            let because = format!("role {} is to be a member of {parent}, not {parent} of it", role.name);
+            found
+                .push((Statement::RevokeMembership { role: parent.clone(), of: role.name.clone() }, because));
+        }
+        of.push(parent.clone());
     }
     if !of.is_empty() {
         let because = format!("role {} is not a member of {}", role.name, of.join(", "));
@@ -126,13 +176,13 @@ fn parameters(role: &Role, live: &CatalogRole, found: &mut Vec<(Statement, Strin
 }
 
 fn ownership(database: &Database, catalog: &Catalog, found: &mut Vec<(Statement, String)>) {
-    let Database { name, owner } = database.clone();
+    let Database { name, owner, .. } = database.clone();
     match catalog.databases.get(&name) {
         None => {
             let because = format!("database {name} does not exist");
             found.push((Statement::CreateDatabase { name, owner }, because));
         }
-        Some(live) if *live != owner => {
+        Some(live) if *live != owner && !database.keeps_owner => {
             let because = format!("database {name} belongs to {live}, not to {owner}");
             found.push((Statement::AlterDatabaseOwner { name, owner }, because));
         }
@@ -150,7 +200,7 @@ mod tests {
     }
 
     fn database(name: &str, owner: &str) -> Database {
-        Database { name: name.into(), owner: owner.into() }
+        Database { name: name.into(), owner: owner.into(), ..Database::default() }
     }
 
     fn known(state: PasswordState) -> BTreeMap<String, PasswordState> {
@@ -161,6 +211,7 @@ mod tests {
         Catalog {
             roles: roles.iter().map(|r| ((*r).to_owned(), CatalogRole::default())).collect(),
             databases: databases.iter().map(|(d, o)| ((*d).to_owned(), (*o).to_owned())).collect(),
+            ..Catalog::default()
         }
     }
 

@@ -2,11 +2,12 @@
 //! statements that lead from one to the other. Pure: text and values only; the
 //! connection is in `matriarch-postgres`.
 //!
-//! Nothing here ever takes away: no role is dropped, no membership revoked, no flag or
-//! password removed, no database dropped. Contract: roles and databases as the original
+//! Nothing here ever takes away: no role is dropped, no flag or password removed, no database
+//! dropped, and a membership is revoked only where it stands against the opposite one. Contract: roles and databases as the original
 //! operator 2.0.1 keeps them.
 
 mod catalog;
+mod content;
 mod difference;
 mod quote;
 mod role;
@@ -14,9 +15,13 @@ mod scram;
 mod statement;
 
 pub use catalog::{Catalog, CatalogRole};
-pub use difference::{PasswordState, differences};
+pub use content::{
+    Contents, DefaultPrivilege, Objects, SeenExtension, SeenSchema, content_differences, databases_to_read,
+    unavailable_extensions,
+};
+pub use difference::{PasswordState, differences, missing_groups};
 pub use quote::{identifier, literal};
-pub use role::{Database, Role, RoleFlags};
+pub use role::{Database, Lookup, Privileges, Role, RoleFlags, Schema};
 pub use scram::{
     DEFAULT_ITERATIONS, expected_verifier, is_verifier, password_state, scram_verifier, verifier_matches,
 };

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::content::Objects;
 use crate::quote::{identifier, identifiers, literal, parameter};
 use crate::role::RoleFlags;
 
@@ -25,6 +26,8 @@ pub enum Statement {
         flags: RoleFlags,
         /// `None` creates it without a password.
         password: Option<PasswordSource>,
+        /// Role that may hand it on.
+        admin: Option<String>,
     },
     /// Add flags that a role lacks.
     AlterRoleFlags {
@@ -46,6 +49,13 @@ pub enum Statement {
         role: String,
         /// The roles it becomes a member of; not empty.
         of: Vec<String>,
+    },
+    /// Take a role out of another one, so that the opposite membership becomes possible.
+    RevokeMembership {
+        /// The role that is a member.
+        role: String,
+        /// The role it is a member of.
+        of: String,
     },
     /// Set a configuration parameter of a role.
     SetParameter {
@@ -70,9 +80,82 @@ pub enum Statement {
         /// The new owner.
         owner: String,
     },
+    /// Create a schema.
+    CreateSchema {
+        /// The database it is in.
+        database: String,
+        /// Its name.
+        schema: String,
+        /// Its owner.
+        owner: String,
+    },
+    /// Let roles use a schema.
+    GrantUsage {
+        /// The database it is in.
+        database: String,
+        /// The schema.
+        schema: String,
+        /// The roles; not empty.
+        to: Vec<String>,
+    },
+    /// Give privileges on what a role will make.
+    GrantDefault {
+        /// The database.
+        database: String,
+        /// Whose objects.
+        owner: String,
+        /// In which schema; `None` means in all.
+        schema: Option<String>,
+        /// Which objects.
+        objects: Objects,
+        /// Which privileges; not empty.
+        privileges: Vec<String>,
+        /// The roles that get them; not empty.
+        to: Vec<String>,
+    },
+    /// Install an extension.
+    CreateExtension {
+        /// The database.
+        database: String,
+        /// The extension.
+        extension: String,
+        /// Its schema.
+        schema: String,
+    },
+    /// Give an extension another schema.
+    MoveExtension {
+        /// The database.
+        database: String,
+        /// The extension.
+        extension: String,
+        /// The new schema.
+        schema: String,
+    },
+    /// Make the function with which poolers look up passwords.
+    InstallLookup {
+        /// The database.
+        database: String,
+        /// The schema of the function.
+        schema: String,
+        /// The only role that may call it.
+        user: String,
+    },
 }
 
 impl Statement {
+    /// The database it has to run in; `None` means any.
+    pub fn database(&self) -> Option<&str> {
+        match self {
+            Self::CreateSchema { database, .. }
+            | Self::GrantUsage { database, .. }
+            | Self::GrantDefault { database, .. }
+            | Self::CreateExtension { database, .. }
+            | Self::MoveExtension { database, .. }
+            | Self::InstallLookup { database, .. } => Some(database),
+            _ => None,
+        }
+    }
+
     /// Name of the Secret whose password this statement needs as a verifier.
     pub fn secret(&self) -> Option<&str> {
         match self {
@@ -90,13 +173,14 @@ impl Statement {
     pub fn text(&self, verifier: Option<&str>) -> String {
         let password = || verifier.map_or_else(|| ":'verifier'".to_owned(), literal);
         match self {
-            Self::CreateRole { role, flags, password: source } => {
+            Self::CreateRole { role, flags, password: source, admin } => {
                 let secret = match source {
                     Some(_) => format!("ENCRYPTED PASSWORD {}", password()),
                     None => "PASSWORD NULL".to_owned(),
                 };
                 let flags = flags.all_words().join(" ");
-                format!("CREATE ROLE {} {flags} {secret}", identifier(role))
+                let admin = admin.as_ref().map(|admin| format!(" ADMIN {}", identifier(admin)));
+                format!("CREATE ROLE {} {flags} {secret}{}", identifier(role), admin.unwrap_or_default())
             }
             Self::AlterRoleFlags { role, add } => {
                 format!("ALTER ROLE {} {}", identifier(role), add.words().join(" "))
@@ -107,6 +191,41 @@ impl Statement {
             Self::GrantMembership { role, of } => {
                 format!("GRANT {} TO {}", identifiers(of), identifier(role))
             }
+            Self::RevokeMembership { role, of } => {
+                format!("REVOKE {} FROM {}", identifier(of), identifier(role))
+            }
+            Self::CreateSchema { schema, owner, .. } => {
+                format!(
+                    "CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}",
+                    identifier(schema),
+                    identifier(owner)
+                )
+            }
+            Self::GrantUsage { schema, to, .. } => {
+                format!("GRANT USAGE ON SCHEMA {} TO {}", identifier(schema), identifiers(to))
+            }
+            Self::GrantDefault { owner, schema, objects, privileges, to, .. } => {
+                let schema = schema.as_ref().map(|schema| format!(" IN SCHEMA {}", identifier(schema)));
+                format!(
+                    "ALTER DEFAULT PRIVILEGES FOR ROLE {}{} GRANT {} ON {} TO {}",
+                    identifier(owner),
+                    schema.unwrap_or_default(),
+                    privileges.join(", "),
+                    objects.word(),
+                    identifiers(to)
+                )
+            }
+            Self::CreateExtension { extension, schema, .. } => {
+                format!(
+                    "CREATE EXTENSION IF NOT EXISTS {} SCHEMA {}",
+                    identifier(extension),
+                    identifier(schema)
+                )
+            }
+            Self::MoveExtension { extension, schema, .. } => {
+                format!("ALTER EXTENSION {} SET SCHEMA {}", identifier(extension), identifier(schema))
+            }
+            Self::InstallLookup { schema, user, .. } => lookup(schema, user),
             Self::SetParameter { role, name, value } => {
                 let value = parameter_value(name, value);
                 format!("ALTER ROLE {} SET {} TO {value}", identifier(role), parameter(name))
@@ -124,13 +243,17 @@ impl Statement {
 impl fmt::Display for Statement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::CreateRole { role, flags, password } => {
+            Self::CreateRole { role, flags, password, admin } => {
                 write!(f, "Create role {role} with {}", listed(&flags.words()))?;
                 match password {
                     Some(PasswordSource::Secret(secret)) => {
-                        write!(f, ", password from secret {secret}")
+                        write!(f, ", password from secret {secret}")?;
                     }
-                    None => write!(f, ", without a password"),
+                    None => write!(f, ", without a password")?,
+                }
+                match admin {
+                    Some(admin) => write!(f, ", handed on by {admin}"),
+                    None => Ok(()),
                 }
             }
             Self::AlterRoleFlags { role, add } => {
@@ -141,6 +264,34 @@ impl fmt::Display for Statement {
             }
             Self::GrantMembership { role, of } => {
                 write!(f, "Make role {role} a member of {}", of.join(", "))
+            }
+            Self::RevokeMembership { role, of } => {
+                write!(f, "End the membership of role {role} in {of}")
+            }
+            Self::CreateSchema { database, schema, owner } => {
+                write!(f, "Create schema {schema} of {owner} in database {database}")
+            }
+            Self::GrantUsage { database, schema, to } => {
+                write!(f, "Let {} use schema {schema} of database {database}", to.join(", "))
+            }
+            Self::GrantDefault { database, owner, schema, objects, privileges, to } => {
+                let place = schema.as_ref().map(|schema| format!(" in schema {schema}")).unwrap_or_default();
+                write!(
+                    f,
+                    "Give {} {} on future {} of {owner}{place} of database {database}",
+                    to.join(", "),
+                    privileges.join(", "),
+                    objects.word().to_lowercase()
+                )
+            }
+            Self::CreateExtension { database, extension, schema } => {
+                write!(f, "Install extension {extension} in schema {schema} of database {database}")
+            }
+            Self::MoveExtension { database, extension, schema } => {
+                write!(f, "Move extension {extension} to schema {schema} of database {database}")
+            }
+            Self::InstallLookup { database, schema, user } => {
+                write!(f, "Let {user} look up passwords through schema {schema} of database {database}")
             }
             Self::SetParameter { role, name, value } => {
                 write!(f, "Set {name} of role {role} to {value}")
@@ -153,6 +304,28 @@ impl fmt::Display for Statement {
             }
         }
     }
+}
+
+/// Several statements, which run in one transaction. The search path is fixed: whoever calls the
+/// function must not choose what its operators mean. A function that was there already becomes
+/// the superuser's.
+fn lookup(schema: &str, user: &str) -> String {
+    let (schema, user) = (identifier(schema), identifier(user));
+    let function = format!("{schema}.user_lookup(text)");
+    [
+        format!("CREATE SCHEMA IF NOT EXISTS {schema}"),
+        format!(
+            "CREATE OR REPLACE FUNCTION {schema}.user_lookup(IN i_username text, OUT uname text, OUT phash text) \
+             RETURNS record LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS \
+             $lookup$BEGIN SELECT usename, passwd FROM pg_catalog.pg_shadow \
+             WHERE usename = i_username INTO uname, phash; RETURN; END$lookup$"
+        ),
+        format!("ALTER FUNCTION {function} OWNER TO CURRENT_USER"),
+        format!("REVOKE ALL ON FUNCTION {function} FROM PUBLIC, {user}"),
+        format!("GRANT EXECUTE ON FUNCTION {function} TO {user}"),
+        format!("GRANT USAGE ON SCHEMA {schema} TO {user}"),
+    ]
+    .join("; ")
 }
 
 fn listed(words: &[&str]) -> String {

@@ -101,15 +101,10 @@ pub(super) fn volume_name(context: &Context<'_>, secret: &str) -> String {
         return secret.to_owned();
     }
     // The hash keeps names apart that become the same.
-    let hash = format!("{:08x}", fnv(secret));
+    let hash = format!("{:08x}", crate::names::hash(secret));
     let readable: String = secret.chars().map(|c| if inside(c) { c } else { '-' }).collect();
     let readable: String = readable.trim_matches('-').chars().take(LONGEST - hash.len() - 1).collect();
     format!("{readable}-{hash}")
-}
-
-/// FNV-1a: short, the same everywhere, and no secret.
-fn fnv(text: &str) -> u32 {
-    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 fn data_mount(context: &Context<'_>) -> Value {
