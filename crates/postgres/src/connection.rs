@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use matriarch_sql::{Catalog, Statement};
+use matriarch_sql::{Catalog, Contents, Statement};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config, NoTls};
 
@@ -98,6 +98,17 @@ impl Connection {
     pub async fn read_catalog(&self) -> Result<Catalog, Error> {
         let what = "read roles and databases";
         let reading = async { read::catalog(&self.client).await.map_err(|source| self.failed(what, source)) };
+        within(ANSWER_TIMEOUT, &self.server, what, reading).await
+    }
+
+    /// Reads what is inside the database of this connection.
+    ///
+    /// # Errors
+    /// [`Error::Statement`] or [`Error::Timeout`].
+    pub async fn read_contents(&self) -> Result<Contents, Error> {
+        let what = "read schemas, privileges and extensions";
+        let reading =
+            async { read::contents(&self.client).await.map_err(|source| self.failed(what, source)) };
         within(ANSWER_TIMEOUT, &self.server, what, reading).await
     }
 

@@ -151,7 +151,7 @@ fn zalando() -> Role {
 
 /// One pass as the operator does it; how many statements it took.
 async fn pass(connection: &Connection, roles: &[Role], passwords: &BTreeMap<&str, &str>) -> usize {
-    let databases = [Database { name: "foo".to_owned(), owner: "zalando".to_owned() }];
+    let databases = [Database { name: "foo".to_owned(), owner: "zalando".to_owned(), ..Database::default() }];
     let catalog = connection.read_catalog().await.expect("readable");
     let state_of = |role: &Role| -> Option<(String, PasswordState)> {
         let secret = role.secret.clone()?;

@@ -182,7 +182,7 @@ impl World {
             return Outcome::Failed("connection refused".to_owned());
         }
         match statement {
-            Statement::CreateRole { role, flags, password } => {
+            Statement::CreateRole { role, flags, password, .. } => {
                 let live = CatalogRole {
                     flags: *flags,
                     verifier: password.as_ref().map(|_| "set".to_owned()),
@@ -292,18 +292,6 @@ impl World {
 /// Name of a template's revision: here the template itself.
 pub fn revision_of(template: &Value) -> String {
     template.to_string()
-}
-
-fn union(a: matriarch_sql::RoleFlags, b: matriarch_sql::RoleFlags) -> matriarch_sql::RoleFlags {
-    matriarch_sql::RoleFlags {
-        login: a.login || b.login,
-        superuser: a.superuser || b.superuser,
-        createdb: a.createdb || b.createdb,
-        createrole: a.createrole || b.createrole,
-        replication: a.replication || b.replication,
-        bypassrls: a.bypassrls || b.bypassrls,
-        inherit: a.inherit || b.inherit,
-    }
 }
 
 /// JSON merge patch (RFC 7386).

@@ -1,15 +1,22 @@
 //! Properties of the differences: carried out, they leave none, and they never take away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use matriarch_sql::{Catalog, CatalogRole, Database, PasswordState, Role, RoleFlags, Statement, differences};
+use matriarch_sql::{
+    Catalog, CatalogRole, Contents, Database, DefaultPrivilege, Lookup, PasswordState, Privileges, Role,
+    RoleFlags, Schema, SeenExtension, SeenSchema, Statement, content_differences, databases_to_read,
+    differences,
+};
 use proptest::prelude::*;
 
 /// A server, as far as the statements are concerned; refuses what a real one would.
 fn run(catalog: &mut Catalog, statement: &Statement) -> Result<(), String> {
     let missing = |role: &str| format!("{statement}: role {role} does not exist");
     match statement.clone() {
-        Statement::CreateRole { role, flags, password } => {
+        Statement::CreateRole { role, flags, password, admin } => {
+            if let Some(admin) = admin.filter(|admin| !catalog.roles.contains_key(admin)) {
+                return Err(missing(&admin));
+            }
             let verifier = password.map(|source| format!("{source:?}"));
             let made = CatalogRole { flags, verifier, ..CatalogRole::default() };
             match catalog.roles.insert(role, made) {
@@ -19,7 +26,7 @@ fn run(catalog: &mut Catalog, statement: &Statement) -> Result<(), String> {
         }
         Statement::AlterRoleFlags { role, add } => {
             let live = catalog.roles.get_mut(&role).ok_or_else(|| missing(&role))?;
-            live.flags = union(live.flags, add);
+            live.flags = live.flags.union(add);
             Ok(())
         }
         Statement::SetPassword { role, secret } => {
@@ -35,6 +42,17 @@ fn run(catalog: &mut Catalog, statement: &Statement) -> Result<(), String> {
             live.member_of.extend(of);
             Ok(())
         }
+        Statement::RevokeMembership { role, of } => {
+            let live = catalog.roles.get_mut(&role).ok_or_else(|| missing(&role))?;
+            live.member_of.retain(|parent| *parent != of);
+            Ok(())
+        }
+        Statement::CreateSchema { .. }
+        | Statement::GrantUsage { .. }
+        | Statement::GrantDefault { .. }
+        | Statement::CreateExtension { .. }
+        | Statement::MoveExtension { .. }
+        | Statement::InstallLookup { .. } => run_inside(catalog, statement),
         Statement::SetParameter { role, name, value } => {
             let live = catalog.roles.get_mut(&role).ok_or_else(|| missing(&role))?;
             // The server stores the value without the quotes around it.
@@ -45,22 +63,70 @@ fn run(catalog: &mut Catalog, statement: &Statement) -> Result<(), String> {
             if !catalog.roles.contains_key(&owner) {
                 return Err(missing(&owner));
             }
+            catalog.connectable.insert(name.clone());
             catalog.databases.insert(name, owner);
             Ok(())
         }
     }
 }
 
-fn union(a: RoleFlags, b: RoleFlags) -> RoleFlags {
-    RoleFlags {
-        login: a.login || b.login,
-        superuser: a.superuser || b.superuser,
-        createdb: a.createdb || b.createdb,
-        createrole: a.createrole || b.createrole,
-        replication: a.replication || b.replication,
-        bypassrls: a.bypassrls || b.bypassrls,
-        inherit: a.inherit || b.inherit,
+/// A statement inside a database, which has to be there and looked into.
+fn run_inside(catalog: &mut Catalog, statement: &Statement) -> Result<(), String> {
+    let roles: BTreeSet<String> = catalog.roles.keys().cloned().collect();
+    let known = |role: &String| {
+        if roles.contains(role) { Ok(()) } else { Err(format!("{statement}: role {role} does not exist")) }
+    };
+    let database = statement.database().unwrap_or_default();
+    let live = catalog.contents.get_mut(database).ok_or_else(|| format!("{statement}: no such database"))?;
+    match statement.clone() {
+        Statement::CreateSchema { schema, owner, .. } => {
+            known(&owner)?;
+            live.schemas.entry(schema).or_insert(SeenSchema { usage: [owner.clone()].into(), owner });
+        }
+        Statement::GrantUsage { schema, to, .. } => {
+            to.iter().try_for_each(known)?;
+            let schema = live.schemas.get_mut(&schema).ok_or_else(|| format!("{statement}: no schema"))?;
+            schema.usage.extend(to);
+        }
+        Statement::GrantDefault { owner, schema, objects, privileges, to, .. } => {
+            known(&owner)?;
+            to.iter().try_for_each(known)?;
+            if schema.as_ref().is_some_and(|schema| !live.schemas.contains_key(schema)) {
+                return Err(format!("{statement}: no schema"));
+            }
+            for (privilege, grantee) in
+                privileges.iter().flat_map(|privilege| to.iter().map(move |grantee| (privilege, grantee)))
+            {
+                live.default_privileges.insert(DefaultPrivilege {
+                    owner: owner.clone(),
+                    schema: schema.clone(),
+                    objects,
+                    privilege: privilege.clone(),
+                    grantee: grantee.clone(),
+                });
+            }
+        }
+        Statement::CreateExtension { extension, schema, .. } => {
+            if !live.available.contains(&extension) || !live.schemas.contains_key(&schema) {
+                return Err(format!("{statement}: cannot be installed"));
+            }
+            live.extensions.insert(extension, SeenExtension { schema, relocatable: true });
+        }
+        Statement::MoveExtension { extension, schema, .. } => {
+            let seen = live.extensions.get_mut(&extension).ok_or_else(|| format!("{statement}: missing"))?;
+            if !seen.relocatable {
+                return Err(format!("{statement}: not relocatable"));
+            }
+            seen.schema = schema;
+        }
+        Statement::InstallLookup { schema, user, .. } => {
+            known(&user)?;
+            live.schemas.entry(schema.clone()).or_default().usage.insert(user.clone());
+            live.lookups.entry(schema).or_default().insert(user);
+        }
+        other => return Err(format!("{other} is not one inside a database")),
     }
+    Ok(())
 }
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
@@ -89,15 +155,17 @@ fn parameters() -> impl Strategy<Value = BTreeMap<String, String>> {
 fn roles() -> impl Strategy<Value = Vec<Role>> {
     let one = |index: usize| {
         let parents = prop::sample::subsequence(NAMES[index + 1..].to_vec(), 0..NAMES.len() - index);
-        (flags(), parameters(), parents, any::<bool>()).prop_map(move |(flags, parameters, of, secret)| {
-            Role {
+        let admin = prop::option::of(prop::sample::select(vec!["a", "d", "nobody"]));
+        (flags(), parameters(), parents, any::<bool>(), admin).prop_map(
+            move |(flags, parameters, of, secret, admin)| Role {
                 name: NAMES[index].to_owned(),
                 flags,
                 member_of: of.into_iter().map(str::to_owned).collect(),
                 parameters,
+                admin: admin.map(str::to_owned),
                 secret: secret.then(|| format!("secret of {}", NAMES[index])),
-            }
-        })
+            },
+        )
     };
     (one(0), one(1), one(2), one(3)).prop_map(|(a, b, c, d)| vec![a, b, c, d])
 }
@@ -113,13 +181,21 @@ fn catalog() -> impl Strategy<Value = Catalog> {
     );
     let name = || prop::sample::select(NAMES.to_vec()).prop_map(str::to_owned);
     (prop::collection::btree_map(name(), role, 0..4), prop::collection::btree_map(name(), name(), 0..3))
-        .prop_map(|(roles, databases)| Catalog { roles, databases })
+        .prop_map(|(roles, databases)| Catalog {
+            connectable: databases.keys().cloned().collect(),
+            roles,
+            databases,
+            ..Catalog::default()
+        })
 }
 
 fn databases() -> impl Strategy<Value = Vec<Database>> {
     let name = || prop::sample::select(NAMES.to_vec()).prop_map(str::to_owned);
     let all = prop::collection::btree_map(name(), name(), 0..3);
-    all.prop_map(|all| all.into_iter().map(|(name, owner)| Database { name, owner }).collect())
+    all.prop_map(|all| {
+        let one = |(name, owner)| Database { name, owner, ..Database::default() };
+        all.into_iter().map(one).collect()
+    })
 }
 
 fn states(roles: &[Role], state: PasswordState) -> BTreeMap<String, PasswordState> {
@@ -149,7 +225,7 @@ proptest! {
         }
         for (name, role) in &before.roles {
             let now = &after.roles[name];
-            prop_assert_eq!(union(role.flags, now.flags), now.flags);
+            prop_assert_eq!(role.flags.union(now.flags), now.flags);
             prop_assert!(role.member_of.iter().all(|parent| now.member_of.contains(parent)));
             prop_assert!(role.parameters.keys().all(|key| now.parameters.contains_key(key)));
         }
@@ -161,6 +237,66 @@ proptest! {
         let passwords = states(&roles, PasswordState::Unknown);
         for (statement, _) in differences(&roles, &[], &live, &passwords) {
             prop_assert_eq!(statement.secret(), None);
+        }
+    }
+}
+
+/// A database with things inside, whose owners and readers may or may not exist yet.
+fn prepared() -> impl Strategy<Value = Database> {
+    let name = || prop::sample::select(NAMES.to_vec()).prop_map(str::to_owned);
+    let schema = || prop::sample::select(vec!["s", "t", "public"]).prop_map(str::to_owned);
+    let schemas = prop::collection::btree_map(schema(), name(), 0..3)
+        .prop_map(|all| all.into_iter().map(|(name, owner)| Schema { name, owner }).collect());
+    let privileges = (name(), prop::option::of(schema()), name(), name())
+        .prop_map(|(owner, schema, reader, writer)| Privileges { owner, schema, reader, writer });
+    let extension = prop::sample::select(vec!["x", "y", "unavailable"]).prop_map(str::to_owned);
+    let extensions = prop::collection::btree_map(extension, schema(), 0..3);
+    (name(), schemas, prop::collection::vec(privileges, 0..4), extensions, any::<bool>()).prop_map(
+        |(owner, schemas, privileges, extensions, keeps_owner)| Database {
+            name: "db".to_owned(),
+            owner,
+            keeps_owner,
+            schemas,
+            extensions,
+            privileges,
+        },
+    )
+}
+
+fn contents() -> impl Strategy<Value = Contents> {
+    let extension = (prop::sample::select(vec!["s", "public"]), any::<bool>())
+        .prop_map(|(schema, relocatable)| SeenExtension { schema: schema.to_owned(), relocatable });
+    prop::option::of(extension).prop_map(|extension| Contents {
+        schemas: [("public".to_owned(), SeenSchema::default())].into(),
+        extensions: extension.map(|extension| ("x".to_owned(), extension)).into_iter().collect(),
+        available: ["x".to_owned(), "y".to_owned()].into(),
+        ..Contents::default()
+    })
+}
+
+proptest! {
+    /// Passes as the operator makes them: what is inside is read after it exists. They come to an
+    /// end, and nothing is refused on the way.
+    #[test]
+    fn contents_are_settled_after_few_passes(
+        roles in roles(), wanted in prepared(), mut live in catalog(), fresh in contents(),
+        with_lookup in any::<bool>(),
+    ) {
+        let lookup = with_lookup.then(|| Lookup { schema: "pooler".to_owned(), user: "a".to_owned() });
+        let databases = [wanted];
+        let mut passwords = PasswordState::Differs;
+        for pass in 0..6 {
+            for name in databases_to_read(&databases, lookup.as_ref(), &live) {
+                live.contents.entry(name).or_insert_with(|| fresh.clone());
+            }
+            let mut found = differences(&roles, &databases, &live, &states(&roles, passwords));
+            found.extend(content_differences(&databases, lookup.as_ref(), &live));
+            for (statement, because) in &found {
+                prop_assert!(!because.is_empty());
+                prop_assert_eq!(run(&mut live, statement), Ok(()));
+            }
+            passwords = PasswordState::Matches;
+            prop_assert!(pass < 5 || found.is_empty(), "{:?}", found);
         }
     }
 }

@@ -54,7 +54,11 @@ pub(super) fn unwanted(context: &Context<'_>) -> Vec<Unwanted> {
     if user(context).is_none() {
         unwanted.push(Unwanted {
             kind: "Secret".to_owned(),
-            name: names::credential_secret(&context.cluster.pooler_user(context.settings), context.name(), context.settings),
+            name: names::credential_secret(
+                &context.cluster.pooler_user(context.settings),
+                context.name(),
+                context.settings,
+            ),
             because: "no pooler is on, so nobody logs in as its user".to_owned(),
         });
     }
@@ -285,7 +289,11 @@ fn container(context: &Context<'_>, role: &str) -> Value {
 
 fn environment(context: &Context<'_>, role: &str) -> Vec<Value> {
     let value = |name: &str, value: String| json!({"name": name, "value": value});
-    let secret = names::credential_secret(&context.cluster.pooler_user(context.settings), context.name(), context.settings);
+    let secret = names::credential_secret(
+        &context.cluster.pooler_user(context.settings),
+        context.name(),
+        context.settings,
+    );
     let from = |name: &str, key: &str| json!({"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}});
     let host = match role {
         names::REPLICA => names::replica_service(context.name()),

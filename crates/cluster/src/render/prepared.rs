@@ -16,7 +16,6 @@ const ADMIN: &str = "admin";
 
 /// A role of a prepared database.
 pub(super) struct PreparedRole {
-    pub(super) database: String,
     pub(super) name: String,
     pub(super) login: bool,
     pub(super) member_of: Option<String>,
@@ -85,7 +84,7 @@ pub(super) fn roles(context: &Context<'_>) -> Vec<PreparedRole> {
             context.settings.enable_cross_namespace_secret && namespace != context.namespace()
         });
         let path = search_path(schemas.keys());
-        let set = Set { database: &name, namespace, prefix: name.clone(), admin: ADMIN.to_owned(), path };
+        let set = Set { namespace, prefix: name.clone(), admin: ADMIN.to_owned(), path };
         set.groups(&mut all);
         if database.default_users == Some(true) {
             set.users(&mut all);
@@ -96,7 +95,6 @@ pub(super) fn roles(context: &Context<'_>) -> Vec<PreparedRole> {
                 admin: format!("{name}_owner"),
                 path: search_path([schema].into_iter()),
                 namespace: set.namespace.clone(),
-                database: &name,
             };
             set.groups(&mut all);
             if has_users(options) {
@@ -113,8 +111,7 @@ fn search_path<'a>(schemas: impl Iterator<Item = &'a String>) -> String {
 }
 
 /// The roles of one prefix.
-struct Set<'a> {
-    database: &'a str,
+struct Set {
     namespace: Option<String>,
     prefix: String,
     /// Who may hand on the owner.
@@ -122,11 +119,10 @@ struct Set<'a> {
     path: String,
 }
 
-impl Set<'_> {
+impl Set {
     fn role(&self, kind: &str, login: bool, member_of: Option<String>) -> PreparedRole {
         let is_owner = kind.starts_with("owner");
         PreparedRole {
-            database: self.database.to_owned(),
             name: format!("{}_{kind}", self.prefix),
             login,
             member_of,
