@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::level::Level;
-use crate::names;
 
 /// Which cluster it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -132,6 +131,8 @@ pub struct Intent {
     pub poolers: Vec<Pooler>,
     /// The CronJob of logical backups.
     pub logical_backup: Option<Object>,
+    /// The CronJob as the original makes it: for comparison only, no pod runs for long.
+    pub original_logical_backup: Option<Object>,
     /// FabricEventStreams.
     pub streams: Vec<Object>,
     /// What was switched off and should go.
@@ -184,13 +185,12 @@ impl Intent {
         self.older_stateful_sets.get(level.index()).unwrap_or(&self.stateful_set)
     }
 
-    /// Whether an object with these labels is this cluster's. Poolers, backups and their Secrets
-    /// have a label `application` of their own.
-    pub fn owns(&self, labels: &Value) -> bool {
-        let others = [names::POOLER_APPLICATION, names::BACKUP_APPLICATION];
-        self.selector.iter().all(|(key, value)| {
-            labels[key] == **value
-                || (key == names::APPLICATION_LABEL && others.iter().any(|other| labels[key] == **other))
+    /// The objects of [`Self::objects`], those with levels as `level` renders them.
+    pub fn objects_at(&self, level: Level) -> impl Iterator<Item = &Object> {
+        self.objects().map(move |object| match object.kind.as_str() {
+            "StatefulSet" => self.stateful_set_at(level),
+            "CronJob" if level == Level::ORIGINAL => self.original_logical_backup.as_ref().unwrap_or(object),
+            _ => object,
         })
     }
 

@@ -100,11 +100,12 @@ pub fn backup_job(cluster: &str, settings: &Settings) -> String {
 }
 
 /// The CronJob of a cluster whose first name another cluster's CronJob has: the two begin alike and
-/// differ after the cut. A hash of the whole name keeps them apart.
-pub fn backup_job_apart(cluster: &str, settings: &Settings) -> String {
+/// differ after the cut. A hash of the whole name keeps them apart. `None`: nothing is cut.
+pub fn backup_job_apart(cluster: &str, settings: &Settings) -> Option<String> {
     let full = format!("{}{cluster}", settings.logical_backup_job_prefix);
     let hash = format!("{:08x}", hash(&full));
-    format!("{}-{hash}", cut(&full, LONGEST_BACKUP_JOB - hash.len() - 1))
+    let cut = cut(&full, LONGEST_BACKUP_JOB - hash.len() - 1);
+    (full.chars().count() > LONGEST_BACKUP_JOB).then(|| format!("{cut}-{hash}"))
 }
 
 /// A new FabricEventStream of an application: always the same, unlike the original's.

@@ -76,13 +76,6 @@ pub struct Facts {
     pub running_version: Option<String>,
     /// Names of credentials Secrets that exist, with the user name in each.
     pub secrets: BTreeMap<String, String>,
-    /// FabricEventStreams of the cluster (its labels), by `spec.applicationId`, with their names:
-    /// they keep them.
-    #[serde(default)]
-    pub streams: BTreeMap<String, String>,
-    /// Whether the API server does not know the kind FabricEventStream.
-    #[serde(default)]
-    pub streams_are_not_installed: bool,
     /// Whether a CronJob of the name that [`crate::names::backup_job`] gives exists and is another
     /// cluster's.
     #[serde(default)]

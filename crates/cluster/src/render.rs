@@ -63,9 +63,7 @@ pub fn render_with(cluster: &Cluster, settings: &Settings, references: &Referenc
     let roles = roles::render(&context);
     // Without access to databases nothing inside them is intended.
     let inside = settings.enable_database_access;
-    let unwanted =
-        [pooler::unwanted(&context), logical_backup::unwanted(&context), streams::unwanted(&context)]
-            .concat();
+    let unwanted = [pooler::unwanted(&context), logical_backup::unwanted(&context)].concat();
     Intent {
         identity: cluster.identity.clone(),
         pod_service_account: account::service_account(&context),
@@ -79,6 +77,7 @@ pub fn render_with(cluster: &Cluster, settings: &Settings, references: &Referenc
         endpoints: endpoints::render(&context),
         poolers: pooler::render(&context),
         logical_backup: logical_backup::render(&context),
+        original_logical_backup: logical_backup::render(&at(Level::ORIGINAL)),
         streams: streams::render(&context),
         roles: if inside { roles.roles } else { Vec::new() },
         databases: if inside { roles.databases } else { Vec::new() },

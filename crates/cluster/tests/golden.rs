@@ -32,6 +32,8 @@ fn files(intent: &Intent) -> BTreeMap<String, Value> {
         "selector": intent.selector,
         "roles": intent.roles,
         "databases": intent.databases,
+        "lookup": intent.lookup,
+        "unwanted": intent.unwanted,
         "patroni": intent.patroni,
         "notices": intent.notices.iter().map(ToString::to_string).collect::<Vec<_>>(),
     });
@@ -39,10 +41,9 @@ fn files(intent: &Intent) -> BTreeMap<String, Value> {
     files
 }
 
-fn check(manifest: &str, name: &str) {
-    let settings = Settings::default();
-    let cluster = Cluster::validate(&read(&testdata().join(manifest)), &settings).unwrap();
-    let files = files(&render(&cluster, &settings));
+fn check(manifest: &str, name: &str, settings: &Settings) {
+    let cluster = Cluster::validate(&read(&testdata().join(manifest)), settings).unwrap();
+    let files = files(&render(&cluster, settings));
     let folder = testdata().join("golden").join(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         let _ = fs::remove_dir_all(&folder);
@@ -63,10 +64,16 @@ fn check(manifest: &str, name: &str) {
 
 #[test]
 fn minimal() {
-    check("seed/minimal.yaml", "minimal");
+    check("seed/minimal.yaml", "minimal", &Settings::default());
 }
 
 #[test]
 fn complete() {
-    check("manifests/complete.yaml", "complete");
+    check("manifests/complete.yaml", "complete", &Settings::default());
+}
+
+#[test]
+fn minimal_with_endpoints() {
+    let settings = Settings { kubernetes_use_configmaps: false, ..Settings::default() };
+    check("seed/minimal.yaml", "minimal-endpoints", &settings);
 }

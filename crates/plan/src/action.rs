@@ -231,7 +231,12 @@ impl Action {
             | Self::WriteUserList { creates: true, .. }
             | Self::CreateOnce(_)
             | Self::CreateSecret(_) => '+',
-            Self::Sql(Statement::CreateRole { .. } | Statement::CreateDatabase { .. }) => '+',
+            Self::Sql(
+                Statement::CreateRole { .. }
+                | Statement::CreateDatabase { .. }
+                | Statement::CreateSchema { .. }
+                | Statement::CreateExtension { .. },
+            ) => '+',
             Self::AddFinalizer
             | Self::Apply { .. }
             | Self::AdoptFields { .. }

@@ -2,13 +2,13 @@
 //! cannot be decided becomes a gate, what must not be done a refusal.
 
 use matriarch_cluster::Intent;
-use matriarch_sql::PasswordState;
+use matriarch_sql::{Catalog, PasswordState};
 
 use crate::action::{Action, Lane, Step};
 use crate::objects::{self, Proof, key_of, unseen};
 use crate::observation::Observation;
 use crate::patroni::{plan_patroni_config, plan_patroni_objects};
-use crate::plan::{Gate, Plan};
+use crate::plan::{Gate, Plan, Refusal};
 use crate::pod_annotations::plan_pod_annotations;
 use crate::rolling;
 use crate::secrets::plan_secrets;
@@ -70,6 +70,14 @@ fn plan_shared(intent: &Intent, seen: &Observation, plan: &mut Plan) {
     }
 }
 
+/// What is asked for and no statement can give.
+fn refuse_sql(intent: &Intent, catalog: &Catalog, plan: &mut Plan) {
+    let groups = matriarch_sql::missing_groups(&intent.roles, catalog);
+    let extensions = matriarch_sql::unavailable_extensions(&intent.databases, catalog);
+    let refused = groups.into_iter().chain(extensions);
+    plan.refusals.extend(refused.map(|(what, because)| Refusal { what, because }));
+}
+
 fn plan_sql(intent: &Intent, seen: &Observation, plan: &mut Plan) {
     let nothing_inside = intent.roles.is_empty() && intent.databases.is_empty();
     if intent.instances == 0 || nothing_inside {
@@ -82,6 +90,12 @@ fn plan_sql(intent: &Intent, seen: &Observation, plan: &mut Plan) {
             for (statement, because) in changes {
                 plan.steps.push(Step::new(Action::Sql(statement), because));
             }
+            let inside =
+                matriarch_sql::content_differences(&intent.databases, intent.lookup.as_ref(), catalog);
+            for (statement, because) in inside {
+                plan.steps.push(Step::new(Action::Sql(statement), because));
+            }
+            refuse_sql(intent, catalog, plan);
             for secret in intent.roles.iter().filter_map(|role| role.secret.as_ref()) {
                 if seen.passwords.get(secret) == Some(&PasswordState::Unknown)
                     && !plan.gates.iter().any(|gate| gate.lane == Lane::Sql)

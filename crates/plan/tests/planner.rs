@@ -60,6 +60,8 @@ fn at_rest(intent: &Intent) -> Observation {
         let seen = ObjectSeen { uid: format!("uid-{}", object.name), body };
         (ObjectKey::new(&object.kind, &object.name), Seen::Present(seen))
     });
+    let unwanted = intent.unwanted.iter().map(|one| (ObjectKey::new(&one.kind, &one.name), Seen::Absent));
+    let objects = objects.chain(unwanted);
     let secrets = intent.secrets.iter().map(|secret| {
         let seen = SecretSeen {
             uid: "s".into(),
@@ -91,7 +93,11 @@ fn at_rest(intent: &Intent) -> Observation {
             paused: false,
             config: Seen::Present(intent.patroni.clone()),
         }),
-        catalog: Seen::Present(Catalog { roles: roles.collect(), databases: databases.collect() }),
+        catalog: Seen::Present(Catalog {
+            roles: roles.collect(),
+            databases: databases.collect(),
+            ..Catalog::default()
+        }),
         passwords: intent
             .roles
             .iter()

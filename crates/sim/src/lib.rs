@@ -2,6 +2,7 @@
 //! Patroni and PostgreSQL to drive the real planner and the real executor through many
 //! histories. Everything follows from a seed; a failing one is replayed by its number.
 
+mod inside;
 pub mod observe;
 pub mod run;
 pub mod seed;

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use matriarch_plan::{Action, ObjectKey, ObjectSeen, Outcome, SecretSeen};
-use matriarch_sql::{Catalog, CatalogRole, Statement};
+use matriarch_sql::{Catalog, CatalogRole, Contents, SeenSchema, Statement};
 use serde_json::{Value, json};
+
+use crate::inside;
 
 /// An image that no node can pull.
 pub const BROKEN_IMAGE: &str = "registry.example/none:broken";
@@ -194,6 +196,12 @@ impl World {
                 if !self.catalog.roles.contains_key(owner) {
                     return Outcome::Failed(format!("role {owner} does not exist"));
                 }
+                self.catalog.connectable.insert(name.clone());
+                let public = [("public".to_owned(), SeenSchema::default())].into();
+                self.catalog
+                    .contents
+                    .entry(name.clone())
+                    .or_insert_with(|| Contents { schemas: public, ..Contents::default() });
                 self.catalog.databases.insert(name.clone(), owner.clone());
             }
             Statement::SetPassword { role, .. } => {
@@ -203,12 +211,27 @@ impl World {
             }
             Statement::AlterRoleFlags { role, add } => {
                 if let Some(live) = self.catalog.roles.get_mut(role) {
-                    live.flags = union(live.flags, *add);
+                    live.flags = live.flags.union(*add);
                 }
             }
             Statement::GrantMembership { role, of } => {
                 if let Some(live) = self.catalog.roles.get_mut(role) {
                     live.member_of.extend(of.iter().cloned());
+                }
+            }
+            Statement::RevokeMembership { role, of } => {
+                if let Some(live) = self.catalog.roles.get_mut(role) {
+                    live.member_of.retain(|parent| parent != of);
+                }
+            }
+            Statement::CreateSchema { .. }
+            | Statement::GrantUsage { .. }
+            | Statement::GrantDefault { .. }
+            | Statement::CreateExtension { .. }
+            | Statement::MoveExtension { .. }
+            | Statement::InstallLookup { .. } => {
+                if let Err(why) = inside::run(&mut self.catalog, statement) {
+                    return Outcome::Failed(why);
                 }
             }
             Statement::SetParameter { role, name, value } => {

@@ -151,21 +151,21 @@ pub fn content_differences(
     found
 }
 
-/// Extensions that are asked for and cannot be had, as sentences.
-pub fn unavailable_extensions(databases: &[Database], catalog: &Catalog) -> Vec<String> {
+/// Extensions that are asked for and cannot be had: what, and why not.
+pub fn unavailable_extensions(databases: &[Database], catalog: &Catalog) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for database in databases {
         let Some(live) = catalog.contents.get(&database.name) else { continue };
         for (extension, schema) in &database.extensions {
-            let name = &database.name;
+            let what = format!("extension {extension} of database {}", database.name);
             match live.extensions.get(extension) {
                 None if !live.available.contains(extension) => {
-                    found.push(format!("extension {extension} of database {name}: the image has no such extension"));
+                    found.push((what, "the image has no such extension: use one that has it".to_owned()));
                 }
-                Some(seen) if seen.schema != *schema && !seen.relocatable => found.push(format!(
-                    "extension {extension} of database {name}: it is in schema {} and cannot be moved to {schema}",
-                    seen.schema
-                )),
+                Some(seen) if seen.schema != *schema && !seen.relocatable => {
+                    let because = format!("it is in schema {} and cannot be moved to {schema}", seen.schema);
+                    found.push((what, because));
+                }
                 _ => {}
             }
         }

@@ -78,15 +78,16 @@ fn made<'a>(catalog: &'a Catalog, existing: &[(&'a Role, CatalogRole)]) -> BTree
     catalog.roles.keys().map(String::as_str).chain(new).collect()
 }
 
-/// Memberships that cannot be given because the group does not exist and nothing makes it, as
-/// sentences.
-pub fn missing_groups(roles: &[Role], catalog: &Catalog) -> Vec<String> {
+/// Memberships that cannot be given because the group does not exist and nothing makes it: what,
+/// and why not.
+pub fn missing_groups(roles: &[Role], catalog: &Catalog) -> Vec<(String, String)> {
     let wanted = |name: &String| roles.iter().any(|role| role.name == *name);
     let mut found = Vec::new();
     for role in roles {
         for group in role.member_of.iter().filter(|name| !catalog.roles.contains_key(*name) && !wanted(name))
         {
-            found.push(format!("membership of role {} in {group}: there is no role {group}", role.name));
+            let what = format!("membership of role {} in {group}", role.name);
+            found.push((what, format!("there is no role {group}: create it, or do not name it")));
         }
     }
     found

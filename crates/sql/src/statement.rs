@@ -419,6 +419,7 @@ mod tests {
             role: "foo_user".into(),
             flags: RoleFlags { createdb: true, ..RoleFlags::default() },
             password: Some(PasswordSource::Secret("s".into())),
+            admin: None,
         };
         assert_eq!(
             create.text(Some("SCRAM-SHA-256$1")),

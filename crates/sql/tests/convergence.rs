@@ -1,13 +1,16 @@
 //! Properties of the differences: carried out, they leave none, and they never take away.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use matriarch_sql::{
-    Catalog, CatalogRole, Contents, Database, DefaultPrivilege, Lookup, PasswordState, Privileges, Role,
-    RoleFlags, Schema, SeenExtension, SeenSchema, Statement, content_differences, databases_to_read,
-    differences,
+    Catalog, CatalogRole, Contents, Database, Lookup, PasswordState, Privileges, Role, RoleFlags, Schema,
+    SeenExtension, SeenSchema, Statement, content_differences, databases_to_read, differences,
 };
 use proptest::prelude::*;
+
+/// The simulated world's.
+#[path = "../../sim/src/inside.rs"]
+mod inside;
 
 /// A server, as far as the statements are concerned; refuses what a real one would.
 fn run(catalog: &mut Catalog, statement: &Statement) -> Result<(), String> {
@@ -52,7 +55,7 @@ fn run(catalog: &mut Catalog, statement: &Statement) -> Result<(), String> {
         | Statement::GrantDefault { .. }
         | Statement::CreateExtension { .. }
         | Statement::MoveExtension { .. }
-        | Statement::InstallLookup { .. } => run_inside(catalog, statement),
+        | Statement::InstallLookup { .. } => inside::run(catalog, statement),
         Statement::SetParameter { role, name, value } => {
             let live = catalog.roles.get_mut(&role).ok_or_else(|| missing(&role))?;
             // The server stores the value without the quotes around it.
@@ -68,65 +71,6 @@ fn run(catalog: &mut Catalog, statement: &Statement) -> Result<(), String> {
             Ok(())
         }
     }
-}
-
-/// A statement inside a database, which has to be there and looked into.
-fn run_inside(catalog: &mut Catalog, statement: &Statement) -> Result<(), String> {
-    let roles: BTreeSet<String> = catalog.roles.keys().cloned().collect();
-    let known = |role: &String| {
-        if roles.contains(role) { Ok(()) } else { Err(format!("{statement}: role {role} does not exist")) }
-    };
-    let database = statement.database().unwrap_or_default();
-    let live = catalog.contents.get_mut(database).ok_or_else(|| format!("{statement}: no such database"))?;
-    match statement.clone() {
-        Statement::CreateSchema { schema, owner, .. } => {
-            known(&owner)?;
-            live.schemas.entry(schema).or_insert(SeenSchema { usage: [owner.clone()].into(), owner });
-        }
-        Statement::GrantUsage { schema, to, .. } => {
-            to.iter().try_for_each(known)?;
-            let schema = live.schemas.get_mut(&schema).ok_or_else(|| format!("{statement}: no schema"))?;
-            schema.usage.extend(to);
-        }
-        Statement::GrantDefault { owner, schema, objects, privileges, to, .. } => {
-            known(&owner)?;
-            to.iter().try_for_each(known)?;
-            if schema.as_ref().is_some_and(|schema| !live.schemas.contains_key(schema)) {
-                return Err(format!("{statement}: no schema"));
-            }
-            for (privilege, grantee) in
-                privileges.iter().flat_map(|privilege| to.iter().map(move |grantee| (privilege, grantee)))
-            {
-                live.default_privileges.insert(DefaultPrivilege {
-                    owner: owner.clone(),
-                    schema: schema.clone(),
-                    objects,
-                    privilege: privilege.clone(),
-                    grantee: grantee.clone(),
-                });
-            }
-        }
-        Statement::CreateExtension { extension, schema, .. } => {
-            if !live.available.contains(&extension) || !live.schemas.contains_key(&schema) {
-                return Err(format!("{statement}: cannot be installed"));
-            }
-            live.extensions.insert(extension, SeenExtension { schema, relocatable: true });
-        }
-        Statement::MoveExtension { extension, schema, .. } => {
-            let seen = live.extensions.get_mut(&extension).ok_or_else(|| format!("{statement}: missing"))?;
-            if !seen.relocatable {
-                return Err(format!("{statement}: not relocatable"));
-            }
-            seen.schema = schema;
-        }
-        Statement::InstallLookup { schema, user, .. } => {
-            known(&user)?;
-            live.schemas.entry(schema.clone()).or_default().usage.insert(user.clone());
-            live.lookups.entry(schema).or_default().insert(user);
-        }
-        other => return Err(format!("{other} is not one inside a database")),
-    }
-    Ok(())
 }
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
@@ -226,7 +170,12 @@ proptest! {
         for (name, role) in &before.roles {
             let now = &after.roles[name];
             prop_assert_eq!(role.flags.union(now.flags), now.flags);
-            prop_assert!(role.member_of.iter().all(|parent| now.member_of.contains(parent)));
+            // Unless the opposite membership is asked for: the server allows no circle.
+            let opposite = |parent: &String| {
+                roles.iter().any(|wanted| wanted.name == *parent && wanted.member_of.contains(name))
+            };
+            let kept = |parent: &String| now.member_of.contains(parent) || opposite(parent);
+            prop_assert!(role.member_of.iter().all(kept));
             prop_assert!(role.parameters.keys().all(|key| now.parameters.contains_key(key)));
         }
         prop_assert!(before.databases.keys().all(|name| after.databases.contains_key(name)));

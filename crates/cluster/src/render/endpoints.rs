@@ -8,26 +8,18 @@ use super::Context;
 use crate::intent::Object;
 use crate::names;
 
-/// With Endpoints as Patroni's store one of each role, with etcd the primary's, else none.
+/// The primary's, unless Patroni keeps its state in ConfigMaps. The replicas' follow from the
+/// selector of their Service.
 ///
 /// Addresses are never rendered: Patroni, or the endpoint controller, owns them, and Patroni's
 /// lock stands in annotations of the primary's. So nothing of theirs is ever taken away (D29).
 pub(super) fn render(context: &Context<'_>) -> Vec<Object> {
     let settings = context.settings;
-    if !settings.etcd_host.is_empty() {
-        return vec![endpoints(context, names::PRIMARY)];
-    }
-    if settings.kubernetes_use_configmaps {
+    if settings.etcd_host.is_empty() && settings.kubernetes_use_configmaps {
         return Vec::new();
     }
-    [names::PRIMARY, names::REPLICA].map(|role| endpoints(context, role)).to_vec()
-}
-
-fn endpoints(context: &Context<'_>, role: &str) -> Object {
-    let name = match role {
-        names::REPLICA => names::replica_service(context.name()),
-        _ => names::primary_service(context.name()),
-    };
-    let metadata = context.metadata(&name, context.role_labels(role), context.inherited(BTreeMap::new()));
-    context.object("v1", "Endpoints", metadata, json!({}))
+    let name = names::primary_service(context.name());
+    let labels = context.role_labels(names::PRIMARY);
+    let metadata = context.metadata(&name, labels, context.inherited(BTreeMap::new()));
+    vec![context.object("v1", "Endpoints", metadata, json!({}))]
 }

@@ -1,4 +1,5 @@
-//! The CronJob of logical backups.
+//! The CronJob of logical backups. A changed CronJob restarts nothing, so its defects are repaired at
+//! once; level 0 is rendered for comparison only.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Context, affinity, containers, pod, put, resources, volumes};
 use crate::intent::{Object, Unwanted};
+use crate::level::Level;
 use crate::names;
 use crate::references::Reference;
 
@@ -21,24 +23,15 @@ pub(super) fn render(context: &Context<'_>) -> Option<Object> {
 /// The CronJob when it is off, and the one under the name that is not used.
 pub(super) fn unwanted(context: &Context<'_>) -> Vec<Unwanted> {
     let off = context.cluster.spec.enable_logical_backup != Some(true);
-    let names = [
-        names::backup_job(context.name(), context.settings),
-        names::backup_job_apart(context.name(), context.settings),
-    ];
+    let mut names = vec![names::backup_job(context.name(), context.settings)];
+    names.extend(names::backup_job_apart(context.name(), context.settings));
     let because = |name: &String| match (off, *name == own_name(context)) {
         (true, _) => Some("spec.enableLogicalBackup is not on"),
         (false, false) => Some("the CronJob has another name"),
         (false, true) => None,
     };
-    let mut unwanted: Vec<Unwanted> = names
-        .iter()
-        .filter_map(|name| {
-            let because = because(name)?.to_owned();
-            Some(Unwanted { kind: "CronJob".to_owned(), name: name.clone(), because })
-        })
-        .collect();
-    unwanted.dedup();
-    unwanted
+    let gone = names.iter().filter_map(|name| Some((name.clone(), because(name)?.to_owned())));
+    gone.map(|(name, because)| Unwanted { kind: "CronJob".to_owned(), name, because }).collect()
 }
 
 /// What the owner should know.
@@ -57,11 +50,9 @@ pub(super) fn notices(context: &Context<'_>) -> Vec<Problem> {
 /// Names longer than 52 characters are cut and may become the same (D3): a cluster whose name is
 /// taken by another one's CronJob gets a hash at its end. Existing CronJobs keep their names.
 fn own_name(context: &Context<'_>) -> String {
-    if context.facts.backup_job_is_taken {
-        names::backup_job_apart(context.name(), context.settings)
-    } else {
-        names::backup_job(context.name(), context.settings)
-    }
+    let apart = names::backup_job_apart(context.name(), context.settings);
+    let apart = apart.filter(|_| context.facts.backup_job_is_taken);
+    apart.unwrap_or_else(|| names::backup_job(context.name(), context.settings))
 }
 
 fn labels(context: &Context<'_>) -> BTreeMap<String, String> {
@@ -115,11 +106,13 @@ fn template(context: &Context<'_>) -> Value {
 
 /// Backups prefer the nodes of database pods; the original looks for backup pods (D34).
 fn beside_the_database(context: &Context<'_>) -> Value {
+    let repaired = context.level.repairs(Level::REPAIRED);
+    let labels = if repaired { context.selector() } else { labels(context) };
     let mut affinity = json!({"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{
         "weight": 1,
         "podAffinityTerm": {
             "topologyKey": "kubernetes.io/hostname",
-            "labelSelector": {"matchLabels": context.selector()},
+            "labelSelector": {"matchLabels": labels},
         },
     }]}});
     put(&mut affinity, "nodeAffinity", affinity::on_ready_nodes(context, None));
@@ -188,7 +181,8 @@ fn environment(context: &Context<'_>) -> Vec<Value> {
             all.push(json!({"name": key, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}));
         }
     }
-    if !all.iter().any(|variable| variable["name"] == json!(SELECTOR)) {
+    let repaired = context.level.repairs(Level::REPAIRED);
+    if repaired && !all.iter().any(|variable| variable["name"] == json!(SELECTOR)) {
         all.push(value(SELECTOR, &pod_selector(context)));
     }
     all

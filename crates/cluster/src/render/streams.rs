@@ -6,7 +6,7 @@ use matriarch_api::{Stream, StreamTable};
 use serde_json::{Map, Value, json};
 
 use super::{Context, put};
-use crate::intent::{Object, Unwanted};
+use crate::intent::Object;
 use crate::names;
 use crate::quantity::Quantity;
 use crate::validate::STREAM_USER;
@@ -16,24 +16,10 @@ const MEMORY_ANNOTATION: &str = "fes.zalando.org/FES_MEMORY";
 const DEFAULT_SCHEMA: &str = "public";
 const KIND: &str = "FabricEventStream";
 
-/// One object per application, by its id; none where the kind is not installed.
+/// One object per application, by its id. Its name is for a new one: an existing object of the
+/// application keeps the name that it has.
 pub(super) fn render(context: &Context<'_>) -> Vec<Object> {
-    if context.facts.streams_are_not_installed {
-        return Vec::new();
-    }
     applications(context).iter().map(|(id, streams)| object(context, id, streams)).collect()
-}
-
-/// Objects of applications that left the manifest.
-pub(super) fn unwanted(context: &Context<'_>) -> Vec<Unwanted> {
-    let wanted = applications(context);
-    let gone = context.facts.streams.iter().filter(|(id, _)| !wanted.contains_key(id.as_str()));
-    gone.map(|(id, name)| Unwanted {
-        kind: KIND.to_owned(),
-        name: name.clone(),
-        because: format!("no entry of spec.streams has the applicationId {id}"),
-    })
-    .collect()
 }
 
 fn applications<'a>(context: &'a Context<'_>) -> BTreeMap<&'a str, Vec<&'a Stream>> {
@@ -54,8 +40,7 @@ fn object(context: &Context<'_>, id: &str, streams: &[&Stream]) -> Object {
             annotations.insert(key.to_owned(), amount.clone());
         }
     }
-    let existing = context.facts.streams.get(id).cloned();
-    let name = existing.unwrap_or_else(|| names::stream(context.name(), id));
+    let name = names::stream(context.name(), id);
     let metadata = context.metadata(&name, context.labels(), context.downscaled(annotations));
     let elements: Vec<Value> = streams
         .iter()

@@ -13,7 +13,7 @@ use matriarch_sql::{Statement, expected_verifier};
 use rand::Rng;
 use tracing::{info, warn};
 
-use crate::observe::{Addresses, base_url, connect, passwords};
+use crate::observe::{Addresses, COMMON, base_url, connect, passwords};
 
 /// Length of generated passwords, in characters (03 §8.1).
 const PASSWORD_LENGTH: usize = 64;
@@ -61,7 +61,7 @@ impl Hands {
         executor.finish()
     }
 
-    async fn take(&self, action: &Action, work: &Workpiece<'_>, session: &mut Option<Connection>) -> Outcome {
+    async fn take(&self, action: &Action, work: &Workpiece<'_>, session: &mut Session) -> Outcome {
         let client = &self.client;
         let place = |kind: &str, name: &str| ObjectPlace {
             kind: kind.to_owned(),
@@ -139,12 +139,12 @@ fn any_member(work: &Workpiece<'_>) -> Option<String> {
     leader.or(addresses.pods.values().next()).map(|address| base_url(address))
 }
 
-/// Runs a statement in the pass's session on the primary, which the first statement opens.
-async fn run_statement(
-    statement: &Statement,
-    work: &Workpiece<'_>,
-    session: &mut Option<Connection>,
-) -> Outcome {
+/// A session on the primary, with the database it is in.
+type Session = Option<(String, Connection)>;
+
+/// Runs a statement in the pass's session on the primary. The first statement opens it, and one
+/// for another database opens another in its place.
+async fn run_statement(statement: &Statement, work: &Workpiece<'_>, session: &mut Session) -> Outcome {
     let Seen::Present(primary) = work.seen.primary() else {
         return Outcome::Outdated("the primary is not known any more".to_owned());
     };
@@ -153,14 +153,16 @@ async fn run_statement(
         let password = work.addresses.passwords.get(secret)?;
         Some(expected_verifier(password, random_text(SALT_LENGTH).as_bytes()))
     });
-    if session.is_none() {
-        match connect(work.settings, work.intent, work.addresses, &primary).await {
-            Ok(connection) => *session = Some(connection),
+    let fits = |open: &String| statement.database().is_none_or(|wanted| wanted == open);
+    if !session.as_ref().is_some_and(|(open, _)| fits(open)) {
+        let database = statement.database().unwrap_or(COMMON);
+        match connect(work.settings, work.intent, work.addresses, &primary, database).await {
+            Ok(connection) => *session = Some((database.to_owned(), connection)),
             Err(why) => return Outcome::Failed(why),
         }
     }
     match session {
-        Some(connection) => outcome(connection.execute(statement, verifier.as_deref()).await),
+        Some((_, connection)) => outcome(connection.execute(statement, verifier.as_deref()).await),
         None => Outcome::Failed("no session on the primary".to_owned()),
     }
 }

@@ -109,6 +109,7 @@ fn print(plan: &Plan, as_json: bool) -> anyhow::Result<()> {
 /// An observation of a world in which nothing exists.
 pub fn nothing(intent: &Intent) -> Observation {
     let keys = intent.objects().map(|object| ObjectKey::new(&object.kind, &object.name));
+    let keys = keys.chain(intent.unwanted.iter().map(|one| ObjectKey::new(&one.kind, &one.name)));
     let secrets = intent.secrets.iter().map(|secret| (secret.object.name.clone(), Seen::Absent));
     Observation {
         has_finalizer: false,

@@ -39,8 +39,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     for notice in &intent.notices {
         eprintln!("{notice}");
     }
-    for object in intent.objects() {
-        print(if is_stateful_set(object) { intent.stateful_set_at(level) } else { object })?;
+    for object in intent.objects_at(level) {
+        print(object)?;
     }
     Ok(())
 }
@@ -62,10 +62,6 @@ fn refuse_unresolved(intent: &Intent) -> anyhow::Result<()> {
         bail!("what the settings above name is needed to render the StatefulSet");
     }
     Ok(())
-}
-
-fn is_stateful_set(object: &Object) -> bool {
-    object.kind == "StatefulSet"
 }
 
 /// Secrets with credentials have no data here: passwords are made when they are written.

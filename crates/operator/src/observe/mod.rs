@@ -10,7 +10,7 @@ mod sql;
 
 pub use infrastructure::roles as infrastructure_roles;
 pub use patroni::base_url;
-pub use sql::connect;
+pub use sql::{COMMON, connect};
 
 use std::collections::BTreeMap;
 

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use matriarch_cluster::windows::Windows;
-use matriarch_cluster::{Cluster, Facts, Reference, References};
+use matriarch_cluster::{Cluster, Facts, Reference, References, names};
 use matriarch_settings::Settings;
 use serde_json::Value;
 
@@ -74,7 +74,11 @@ pub async fn facts(client: &Client, cluster: &Cluster, settings: &Settings) -> F
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let label = format!("{}={}", settings.cluster_name_label, cluster.identity.name);
     let labelled = ListParams::default().labels(&label);
-    let (set, secrets) = tokio::join!(sets.get_opt(&cluster.identity.name), secrets.list(&labelled));
+    let (set, secrets, backup_job_is_taken) = tokio::join!(
+        sets.get_opt(&cluster.identity.name),
+        secrets.list(&labelled),
+        backup_job_is_taken(client, cluster, settings),
+    );
     let secrets = secrets.map(|list| list.items).unwrap_or_default();
     Facts {
         running_version: set.ok().flatten().and_then(|set| running_version(&set.data)),
@@ -82,8 +86,20 @@ pub async fn facts(client: &Client, cluster: &Cluster, settings: &Settings) -> F
             .iter()
             .filter_map(|secret| Some((secret.name_any(), text(secret, "username")?)))
             .collect(),
+        backup_job_is_taken,
         in_maintenance_window: Windows::of(cluster, settings).contain(jiff::Timestamp::now()),
     }
+}
+
+/// Names are cut, so another cluster's CronJob may have ours.
+async fn backup_job_is_taken(client: &Client, cluster: &Cluster, settings: &Settings) -> bool {
+    let (namespace, name) = (cluster.identity.namespace.as_str(), cluster.identity.name.as_str());
+    if names::backup_job_apart(name, settings).is_none() {
+        return false;
+    }
+    let api = kinds::namespaced(client, "CronJob", namespace);
+    let found = api.get_opt(&names::backup_job(name, settings)).await.ok().flatten();
+    found.is_some_and(|job| job.labels().get(&settings.cluster_name_label).is_some_and(|other| other != name))
 }
 
 /// `PGVERSION` of the database container, or the version in `bin_dir` of its configuration.
