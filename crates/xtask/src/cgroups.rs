@@ -110,10 +110,11 @@ pub fn kubelet_root(id: &str, node: &str) -> String {
 }
 
 fn make(dir: &Path) -> Result<()> {
-    if dir.is_dir() {
-        return Ok(());
+    match fs::create_dir(dir) {
+        // The nodes of a cluster start side by side and share the outer one.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.with_context(|| format!("cannot create the cgroup {}", dir.display())),
     }
-    fs::create_dir(dir).with_context(|| format!("cannot create the cgroup {}", dir.display()))
 }
 
 /// A new cpuset of version 1 is empty and takes no process until both are set.
