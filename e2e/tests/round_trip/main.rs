@@ -24,7 +24,12 @@ fn rendered_written_and_read_back_is_no_difference() {
     Scene::run("round_trip", |scene| {
         let long = std::env::var("MATRIARCH_LONG").is_ok_and(|value| value == "1");
         no_pods(scene)?;
-        let (variants, refused) = variants::all(scene.kubectl.namespace());
+        let namespace = scene.kubectl.namespace();
+        scene.kubectl.run_with_input(&["create", "-f", "-"], &variants::owner(namespace).to_string())?;
+        // Objects of an owner that does not exist would be collected as garbage.
+        let path = format!("postgresql/{}", variants::NAME);
+        let uid = scene.kubectl.run(&["get", &path, "-o", "jsonpath={.metadata.uid}"])?;
+        let (variants, refused) = variants::all(namespace, &uid);
         println!("{} variants, {} that are refused alone: {refused:?}", variants.len(), refused.len());
         ensure!(variants.len() > 200, "only {} variants", variants.len());
         ensure!(refused.len() < 20, "too many cannot be rendered: {refused:#?}");

@@ -17,10 +17,20 @@ pub struct Variant {
 /// Name of the base's cluster.
 pub const NAME: &str = "acid-trip";
 
-fn manifest(namespace: &str, spec: Value) -> Value {
+/// The manifest that owns what is written; it looks like one of another operator's.
+pub fn owner(namespace: &str) -> Value {
+    let mut owner = manifest(namespace, "", base());
+    owner["metadata"]["annotations"] = json!({"acid.zalan.do/controller": "nobody"});
+    if let Some(metadata) = owner["metadata"].as_object_mut() {
+        metadata.remove("uid");
+    }
+    owner
+}
+
+fn manifest(namespace: &str, uid: &str, spec: Value) -> Value {
     json!({
         "apiVersion": "acid.zalan.do/v1", "kind": "postgresql",
-        "metadata": {"name": NAME, "namespace": namespace, "uid": "6f1a9a4e-0000-4000-8000-000000000000",
+        "metadata": {"name": NAME, "namespace": namespace, "uid": uid,
             "labels": {"environment": "test"}, "annotations": {"cost-centre": "42"}},
         "spec": spec,
     })
@@ -135,7 +145,7 @@ fn fields() -> Vec<(&'static str, Value)> {
 }
 
 /// Values for options whose kind does not tell a good one.
-const TEXTS: [(&str, &str); 27] = [
+const TEXTS: [(&str, &str); 26] = [
     ("external_traffic_policy", "Local"),
     ("pod_management_policy", "parallel"),
     ("pod_service_account_name", "other-account"),
@@ -160,7 +170,6 @@ const TEXTS: [(&str, &str); 27] = [
     ("custom_service_annotations", "my.io/service:yes"),
     ("custom_pod_annotations", "my.io/pod:yes"),
     ("additional_secret_mount", "mounted"),
-    ("additional_secret_mount_path", "/mounted"),
     ("watched_namespace", "other"),
     ("maintenance_windows", "01:00-06:00"),
 ];
@@ -189,12 +198,12 @@ fn flipped(option: &Opt) -> String {
 }
 
 /// The variants that can be rendered, the base first, and the names of those that cannot, with why.
-pub fn all(namespace: &str) -> (Vec<Variant>, Vec<String>) {
+pub fn all(namespace: &str, uid: &str) -> (Vec<Variant>, Vec<String>) {
     let mut variants = Vec::new();
     let mut refused = Vec::new();
     let defaults = settings(&[]).unwrap_or_default();
     let mut add = |name: String, spec: &Value, settings: Result<Settings, String>| {
-        let rendered = settings.and_then(|settings| render(namespace, spec, &settings));
+        let rendered = settings.and_then(|settings| render(namespace, uid, spec, &settings));
         match rendered {
             Ok(intent) => variants.push(Variant { name, intent }),
             Err(why) => refused.push(format!("{name}: {why}")),
@@ -210,7 +219,12 @@ pub fn all(namespace: &str) -> (Vec<Variant>, Vec<String>) {
     add("base for options".to_owned(), &bare, Ok(defaults));
     for option in OPTIONS.iter().filter(|option| option.sources != Sources::Object) {
         let value = flipped(option);
-        add(format!("{} = {value}", option.key), &bare, settings(&[(option.key, &value)]));
+        let mut changes = vec![(option.key, value.as_str())];
+        // A mount needs its path.
+        if option.key == "additional_secret_mount" {
+            changes.push(("additional_secret_mount_path", "/mounted"));
+        }
+        add(format!("{} = {value}", option.key), &bare, settings(&changes));
     }
     (variants, refused)
 }
@@ -248,8 +262,8 @@ fn settings(changes: &[(&str, &str)]) -> Result<Settings, String> {
     }
 }
 
-fn render(namespace: &str, spec: &Value, settings: &Settings) -> Result<Intent, String> {
-    let cluster = Cluster::validate(&manifest(namespace, spec.clone()), settings)
+fn render(namespace: &str, uid: &str, spec: &Value, settings: &Settings) -> Result<Intent, String> {
+    let cluster = Cluster::validate(&manifest(namespace, uid, spec.clone()), settings)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
     let filled = BTreeMap::from([("FROM_MAP".to_owned(), "1".to_owned())]);
     let references = References {
