@@ -16,6 +16,7 @@ pub mod port_forward;
 pub mod psql;
 pub mod recording;
 pub mod scene;
+pub mod settings;
 pub mod wait;
 pub mod writer;
 
