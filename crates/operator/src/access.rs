@@ -23,7 +23,7 @@ struct Wish {
 const POLLED: &str = "changes by others are noticed at the next look at the cluster, within a minute";
 const REPLACED: &str = "it is deleted and made anew instead of changed";
 
-const WISHES: [Wish; 14] = [
+const WISHES: [Wish; 13] = [
     wish("apps", "statefulsets", "watch", POLLED),
     wish("", "services", "list", POLLED),
     wish("", "services", "watch", POLLED),
@@ -57,7 +57,6 @@ const WISHES: [Wish; 14] = [
         "patch",
         "the definitions are not updated at start: apply the output of `matriarch crds`",
     ),
-    wish("", "serviceaccounts", "patch", "the annotation of irsa_role_arn is set on new accounts only"),
 ];
 
 const fn wish(

@@ -92,11 +92,23 @@ fn compare(desired: &Value, live: Option<&Value>, path: &str, found: &mut Vec<Di
             for (key, value) in desired {
                 compare(value, live.get(key), &join(path, key), found);
             }
+            if is_atomic(path) {
+                let surplus = live.iter().filter(|(key, _)| !desired.contains_key(*key));
+                found.extend(
+                    surplus.map(|(key, value)| Difference::new(&join(path, key), value, &Value::Null)),
+                );
+            }
         }
         (Value::Array(desired), Value::Array(live)) => compare_lists(desired, live, path, found),
         (desired, live) if same_scalar(desired, live, path) => {}
         _ => found.push(Difference::new(path, live_value, desired)),
     }
+}
+
+/// Maps that Kubernetes takes as a whole: a label that stands in a live selector besides ours makes
+/// it another selector, and nobody's fields tell whose it is.
+fn is_atomic(path: &str) -> bool {
+    path == "matchLabels" || path.ends_with(".matchLabels")
 }
 
 fn compare_lists(desired: &[Value], live: &[Value], path: &str, found: &mut Vec<Difference>) {
@@ -286,6 +298,13 @@ mod tests {
         let live = json!({"dnsPolicy": "ClusterFirst", "resources": {"requests": {"cpu": "1", "memory": "1Gi"}},
             "ports": [{"containerPort": 8008, "protocol": "TCP", "hostPort": 0}]});
         assert_eq!(paths(&desired, &live), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_label_that_a_selector_should_not_have_is_named() {
+        let selector = |labels: Value| json!({"spec": {"selector": {"matchLabels": labels}}});
+        let (desired, live) = (selector(json!({"a": "1"})), selector(json!({"a": "1", "b": "2"})));
+        assert_eq!(paths(&desired, &live), ["spec.selector.matchLabels.b"]);
     }
 
     #[test]

@@ -13,6 +13,8 @@ const SET_LABELS: [&str; 3] =
 /// Fields that the API server, the scheduler and the StatefulSet fill in.
 const FILLED_IN: [&str; 6] =
     ["nodeName", "hostname", "subdomain", "priority", "preemptionPolicy", "enableServiceLinks"];
+/// Start of the labels that tell a pod where it runs; the API server copies them from its node.
+const TOPOLOGY: &str = "topology.kubernetes.io/";
 /// Start of the names of volumes with the service account's token.
 const TOKEN: &str = "kube-api-access-";
 
@@ -35,7 +37,9 @@ fn template(pod: &Value) -> Value {
     if let Some(labels) = labels.as_object_mut() {
         // Patroni writes the role, under whatever key; templates have no label with these values.
         labels.retain(|key, value| {
-            !SET_LABELS.contains(&key.as_str()) && !matches!(value.as_str(), Some("master" | "replica"))
+            !SET_LABELS.contains(&key.as_str())
+                && !key.starts_with(TOPOLOGY)
+                && !matches!(value.as_str(), Some("master" | "replica"))
         });
     }
     let mut spec = pod["spec"].clone();
@@ -95,7 +99,7 @@ mod tests {
         let pod = json!({
             "metadata": {"name": "acid-a-0", "labels": {"application": "spilo", "spilo-role": "master",
                 "controller-revision-hash": "x", "statefulset.kubernetes.io/pod-name": "acid-a-0",
-                "apps.kubernetes.io/pod-index": "0"}},
+                "apps.kubernetes.io/pod-index": "0", "topology.kubernetes.io/zone": "z"}},
             "spec": {
                 "serviceAccountName": "postgres-pod", "serviceAccount": "postgres-pod", "nodeName": "n",
                 "hostname": "acid-a-0", "subdomain": "acid-a", "priority": 0, "enableServiceLinks": true,
