@@ -14,10 +14,10 @@ use crate::kinds;
 
 /// Field manager of the status.
 const STATUS_MANAGER: &str = "matriarch-status";
-/// The API server refuses longer notes (1 kB).
+/// The API server refuses longer notes (1 kB), in bytes.
 const LONGEST_NOTE: usize = 1000;
 
-/// Longest action that the API server takes.
+/// Longest action that the API server takes, in bytes.
 const LONGEST_ACTION: usize = 128;
 
 /// Writes for one object.
@@ -209,14 +209,19 @@ pub async fn publish(
     let event = Event {
         type_,
         reason: reason.to_owned(),
-        note: Some(note.chars().take(LONGEST_NOTE).collect()),
+        note: Some(cut(note, LONGEST_NOTE)),
         // The recorder counts events of the same action as one, without looking at the note.
-        action: note.chars().take(LONGEST_ACTION).collect(),
+        action: cut(note, LONGEST_ACTION),
         secondary: None,
     };
     if let Err(error) = recorder.publish(&event, regarding).await {
         warn!("the event \"{note}\" cannot be written: {error}");
     }
+}
+
+/// The start of a text, in at most so many bytes: the API server counts bytes.
+fn cut(text: &str, bytes: usize) -> String {
+    text[..text.floor_char_boundary(bytes)].to_owned()
 }
 
 /// The contract's event reasons (01 §1.6).

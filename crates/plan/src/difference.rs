@@ -37,24 +37,10 @@ impl std::fmt::Display for Difference {
 /// All differences of a live object of `kind` from the rendered one, each with its consequence.
 pub fn object_differences(kind: &str, desired: &Value, live: &Value) -> Vec<Difference> {
     let mut found = differences(desired, live, "");
-    if kind == "StatefulSet" {
-        surplus_selectors(desired, live, &mut found);
-    }
     for difference in &mut found {
         difference.consequence = consequence::of(kind, difference);
     }
     found
-}
-
-/// A selector is compared as a whole: a label that only the live one has narrows it.
-fn surplus_selectors(desired: &Value, live: &Value, found: &mut Vec<Difference>) {
-    let labels = |object: &Value| object["spec"]["selector"]["matchLabels"].clone();
-    let wanted = labels(desired);
-    let live = labels(live);
-    let surplus = live.as_object().into_iter().flatten().filter(|(label, _)| wanted.get(label).is_none());
-    found.extend(surplus.map(|(label, value)| {
-        Difference::new(&format!("spec.selector.matchLabels.{label}"), value, &Value::Null)
-    }));
 }
 
 /// A value short enough for a line; long ones are cut, the path tells the rest.

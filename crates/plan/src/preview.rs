@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::difference::{Difference, differences, template_differences};
+use crate::lazy;
 
 /// One cluster under the settings in force and under the new ones.
 #[derive(Clone, Debug)]
@@ -32,7 +33,13 @@ pub struct ClusterPreview {
 /// level: which one is in force changes nothing about what the settings change.
 pub fn preview(old: &Intent, new: &Intent) -> ClusterPreview {
     let template = |intent: &Intent| intent.stateful_set.body["spec"]["template"].clone();
-    ClusterPreview { rolls: template_differences(&template(new), &template(old)), updates: updates(old, new) }
+    let found = template_differences(&template(new), &template(old));
+    let (waits, rolls): (Vec<_>, _) = found.into_iter().partition(|one| lazy::may_wait(new, &one.path));
+    let mut updates = updates(old, new);
+    if rolls.is_empty() && !waits.is_empty() {
+        updates.push(format!("StatefulSet/{} (pods get it when they are made anew)", new.stateful_set.name));
+    }
+    ClusterPreview { rolls, updates }
 }
 
 /// Objects that differ, beside the pod template. Rendered objects are compared with each other, so
@@ -218,6 +225,16 @@ mod tests {
             ]
         );
         assert!(found.summary().contains("2 clusters with 6 pods roll"), "{}", found.summary());
+    }
+
+    #[test]
+    fn a_lazy_image_rolls_nobody() {
+        let found = changed(|settings| {
+            settings.enable_lazy_spilo_upgrade = true;
+            settings.docker_image = "registry/spilo:2".to_owned();
+        });
+        assert_eq!(found.rolls, []);
+        assert_eq!(found.updates[0].what, ["StatefulSet/acid-a (pods get it when they are made anew)"]);
     }
 
     #[test]
