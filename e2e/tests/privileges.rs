@@ -75,7 +75,8 @@ fn settles(kubectl: &Kubectl) -> Result<()> {
     let versions = || {
         kubectl.run(&[
             "get",
-            "statefulset/acid-rights,pdb/postgres-acid-rights-pdb",
+            "statefulset/acid-rights",
+            "poddisruptionbudget/postgres-acid-rights-pdb",
             "-o",
             "jsonpath={.items[*].metadata.generation} {.items[*].metadata.uid}",
         ])
