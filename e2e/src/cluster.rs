@@ -104,6 +104,14 @@ impl Cluster {
         self.kubectl.json(&[&self.resource()])
     }
 
+    /// The resource with its managed fields.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn object_with_fields(&self) -> Result<Value> {
+        self.kubectl.json(&[&self.resource(), "--show-managed-fields"])
+    }
+
     /// The status word.
     ///
     /// # Errors

@@ -67,11 +67,15 @@ fn prepare() -> Capability {
     }
 }
 
+/// These tests wait more than they compute, so more of them run at a time than there are cores;
+/// those that take a node or the operator away are alone in their file, and files run one by one.
+const E2E_HARNESS: [&str; 2] = ["--nocapture", "--test-threads=3"];
+
 fn run(checkout: &Checkout, arguments: &Arguments, capability: &Capability) -> Result<Tally> {
     let mut tally = Tally::default();
     cargo(checkout, arguments, &mut tally, &["--workspace", "--exclude", "matriarch-e2e"], &[])?;
     if matches!(capability, Capability::Ready) {
-        cargo(checkout, arguments, &mut tally, &["--package", "matriarch-e2e"], &["--nocapture"])?;
+        cargo(checkout, arguments, &mut tally, &["--package", "matriarch-e2e"], &E2E_HARNESS)?;
     }
     Ok(tally)
 }
