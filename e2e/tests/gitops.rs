@@ -43,8 +43,14 @@ fn folder_drives(scene: &Scene, way: &[&str]) -> Result<()> {
 
     let before = clusters[0].pods()?;
     folder.write(&[KEPT])?;
-    let prune = ["apply", "--prune", "-l", "folder=mine", "--prune-allowlist=acid.zalan.do/v1/postgresql"];
-    folder.kubectl(kubectl, &prune, way)?;
+    if way.is_empty() {
+        let kinds = "--prune-allowlist=acid.zalan.do/v1/postgresql";
+        folder.kubectl(kubectl, &["apply", "--prune", "-l", "folder=mine", kinds], way)?;
+    } else {
+        // kubectl prunes nothing that the server applied; controllers that do so delete by name.
+        folder.kubectl(kubectl, &["apply"], way)?;
+        kubectl.run(&["delete", "postgresql", PRUNED, "--wait=false"])?;
+    }
     wait_until("what left the folder is gone with its pods", 90, || {
         let manifests = kubectl.names("postgresql", "")?;
         let pods = kubectl.names("pods", &clusters[1].selector())?;
