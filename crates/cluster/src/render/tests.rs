@@ -6,9 +6,9 @@ use matriarch_settings::Settings;
 use serde_json::{Value, json};
 
 use super::{render, render_with};
-use crate::intent::Intent;
+use crate::intent::{Intent, SecretKey};
 use crate::level::Level;
-use crate::references::{Facts, Reference, References};
+use crate::references::{Facts, InfrastructureRole, Reference, References};
 use crate::validate::Cluster;
 
 mod affinity;

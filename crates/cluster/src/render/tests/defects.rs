@@ -455,3 +455,105 @@ fn d43_the_governing_service_is_that_of_the_primary() {
         assert_eq!(intent.stateful_set_at(level).body["spec"]["serviceName"], "acid-test-cluster");
     }
 }
+
+fn infrastructure() -> References {
+    let role = |name: &str| InfrastructureRole {
+        name: name.to_owned(),
+        password: Some(SecretKey { namespace: "default".into(), name: "infra".into(), key: name.into() }),
+        ..InfrastructureRole::default()
+    };
+    let roles = vec![role("zebra"), role("monitor"), role("backup")];
+    References { infrastructure_roles: Some(Reference::Known(roles)), ..References::default() }
+}
+
+#[test]
+fn d3_backup_jobs_whose_cut_names_meet_stay_apart() {
+    let (one, other) = (format!("{}-a", "x".repeat(50)), format!("{}-b", "x".repeat(50)));
+    let job = |name: &str, taken: bool| {
+        let cluster = cluster(&manifest(name, json!({"enableLogicalBackup": true})), &Settings::default());
+        let facts = Facts { backup_job_is_taken: taken, ..Facts::default() };
+        let intent = render_with(&cluster, &Settings::default(), &References::default(), &facts);
+        intent.logical_backup.unwrap().name
+    };
+    assert_eq!(job(&one, false), job(&other, false), "an existing job keeps its name");
+    assert_ne!(job(&one, true), job(&other, true));
+    assert!(job(&one, true).len() <= 52);
+    assert_eq!(job("acid-short", true), "logical-backup-acid-short", "a name that fits is nobody else's");
+}
+
+/// A container of the CronJob, with the environment of a Secret.
+fn backup(settings: &Settings) -> Value {
+    let keys = ["ZONE", "PGPORT", "A_KEY"].map(str::to_owned).to_vec();
+    let references = References { backup_secret: Some(Reference::Known(keys)), ..References::default() };
+    let manifest = manifest("acid-test-cluster", json!({"enableLogicalBackup": true}));
+    let intent = with_references(&manifest, settings, &references);
+    intent.logical_backup.unwrap().body["spec"]["jobTemplate"]["spec"]["template"]["spec"].clone()
+}
+
+#[test]
+fn d6_the_backup_image_gets_the_selector_of_database_pods() {
+    let settings = Settings { pod_role_label: "role".into(), ..Settings::default() };
+    let all = variables(&backup(&settings)["containers"][0]);
+    assert_eq!(
+        all.last().unwrap(),
+        "LOGICAL_BACKUP_POD_SELECTOR=application=spilo,cluster-name=acid-test-cluster,role"
+    );
+}
+
+#[test]
+fn d31_the_list_of_users_is_sorted() {
+    let manifest = manifest("acid-test-cluster", json!({"enableConnectionPooler": true}));
+    let intent = with_references(&manifest, &Settings::default(), &infrastructure());
+    let users: Vec<_> = intent.poolers[0].users.iter().map(|(user, _)| user.as_str()).collect();
+    assert_eq!(users, ["pooler", "backup", "monitor", "zebra"]);
+    let all = variables(&intent.poolers[0].deployment.body["spec"]["template"]["spec"]["containers"][0]);
+    assert!(all.contains(&"INFRASTRUCTURE_ROLES=backup,monitor,zebra".to_owned()), "{all:?}");
+}
+
+#[test]
+fn d34_backups_run_beside_the_database() {
+    let affinity = &backup(&Settings::default())["affinity"]["podAffinity"];
+    let term = &affinity["preferredDuringSchedulingIgnoredDuringExecution"][0]["podAffinityTerm"];
+    assert_eq!(
+        term["labelSelector"]["matchLabels"],
+        json!({"application": "spilo", "cluster-name": "acid-test-cluster"})
+    );
+}
+
+#[test]
+fn d35_variables_of_the_backup_secret_are_sorted_and_single() {
+    let settings =
+        Settings { logical_backup_cronjob_environment_secret: "more".into(), ..Settings::default() };
+    let all = variables(&backup(&settings)["containers"][0]);
+    let of_secret: Vec<_> = all.iter().filter(|variable| variable.contains("<-more/")).collect();
+    assert_eq!(of_secret, ["A_KEY<-more/A_KEY", "ZONE<-more/ZONE"]);
+    assert!(all.contains(&"PGPORT=5432".to_owned()), "the first of a name counts");
+}
+
+fn pooler(user: &str) -> Value {
+    let spec = json!({"enableConnectionPooler": true, "connectionPooler": {"user": user}});
+    of(spec, &Settings::default()).poolers[0].deployment.body["spec"]["template"]["spec"].clone()
+}
+
+/// Kept: another mount would restart the pods of every pooler.
+#[test]
+fn d36_the_list_of_users_is_mounted_as_a_file() {
+    assert_eq!(
+        pooler("pooler")["containers"][0]["volumeMounts"][0],
+        json!({
+            "name": "acid-test-cluster-pooler-u", "mountPath": "/etc/pgbouncer/userlist.txt",
+            "subPath": "userlist.txt", "readOnly": true,
+        })
+    );
+}
+
+#[test]
+fn d37_poolers_never_get_a_refused_user() {
+    for (user, secret) in [("postgres", "pooler"), ("admin", "pooler"), ("standby", "pooler"), ("own", "own")]
+    {
+        let all = variables(&pooler(user)["containers"][0]);
+        let expected = format!("{secret}.acid-test-cluster.credentials.postgresql.acid.zalan.do");
+        assert_eq!(all[2], format!("PGUSER<-{expected}/username"), "{user}");
+        assert_eq!(all[4], format!("PGPASSWORD<-{expected}/password"), "{user}");
+    }
+}

@@ -17,12 +17,7 @@ fn minimal() -> Value {
 
 /// All objects at the original's level, in the order of being applied.
 fn objects(intent: &Intent) -> Vec<Value> {
-    let all = intent.objects();
-    all.map(|object| {
-        let is_set = object.kind == "StatefulSet";
-        if is_set { intent.stateful_set_at(Level::ORIGINAL).body.clone() } else { object.body.clone() }
-    })
-    .collect()
+    intent.objects_at(Level::ORIGINAL).map(|object| object.body.clone()).collect()
 }
 
 fn kind<'a>(intent: &'a Intent, kind: &str, name: &str) -> &'a Value {
@@ -52,6 +47,9 @@ fn vectors_03_15_variants() {
 
     let endpoints = of(Settings { kubernetes_use_configmaps: false, ..Settings::default() });
     assert_eq!(environment(&endpoints), without("KUBERNETES_USE_CONFIGMAPS"));
+    let made = kind(&endpoints, "Endpoints", "acid-minimal-cluster");
+    assert_eq!(made["metadata"]["labels"], service(&endpoints)["metadata"]["labels"]);
+    assert_eq!(made["subsets"], json!(null));
     assert_eq!(service(&endpoints)["spec"]["selector"], json!(null));
 
     let etcd = environment(&of(Settings { etcd_host: "etcd:2379".into(), ..Settings::default() }));
@@ -238,4 +236,190 @@ fn vectors_03_16_clone_and_standby() {
         environment(&intent(&complete(standby), &Settings::default()))[17..],
         ["KUBERNETES_USE_CONFIGMAPS=true", "STANDBY_HOST=acid-minimal-cluster.default"]
     );
+}
+
+/// 03 §16, the pooler of the primary.
+#[test]
+fn vectors_03_16_pooler() {
+    let intent = intent(&complete(json!({"enableConnectionPooler": true})), &Settings::default());
+    let name = "acid-test-cluster-pooler";
+    let five = json!({
+        "application": "db-connection-pooler", "cluster-name": "acid-test-cluster", "team": "acid",
+        "connection-pooler": name, "spilo-role": "master",
+    });
+    let three = json!({"application": "db-connection-pooler", "cluster-name": "acid-test-cluster", "connection-pooler": name});
+    let secret = "pooler.acid-test-cluster.credentials.postgresql.acid.zalan.do";
+    let deployment = kind(&intent, "Deployment", name);
+    assert_eq!(deployment["metadata"]["labels"], five);
+    assert_eq!(deployment["spec"]["replicas"], 2);
+    assert_eq!(deployment["spec"]["selector"]["matchLabels"], three);
+    let template = &deployment["spec"]["template"];
+    assert_eq!(template["metadata"]["labels"], five);
+    let mut pod = template["spec"].clone();
+    let all = variables(&pod["containers"][0]);
+    pod["containers"][0].as_object_mut().unwrap().remove("env");
+    assert_eq!(
+        pod,
+        json!({
+            "serviceAccountName": "postgres-pod",
+            "terminationGracePeriodSeconds": 300,
+            "securityContext": {"runAsUser": 100, "runAsGroup": 101},
+            "tolerations": [],
+            "containers": [{
+                "name": "connection-pooler",
+                "image": "ghcr.io/zalando/postgres-operator/pgbouncer:v2.0.1",
+                "imagePullPolicy": "IfNotPresent",
+                "ports": [{"containerPort": 5432, "protocol": "TCP"}],
+                "readinessProbe": {"tcpSocket": {"port": 5432}},
+                "securityContext": {"allowPrivilegeEscalation": false},
+                "resources": {"requests": {"cpu": "500m", "memory": "100Mi"}, "limits": {"cpu": "1", "memory": "100Mi"}},
+                "volumeMounts": [{
+                    "name": format!("{name}-u"), "mountPath": "/etc/pgbouncer/userlist.txt",
+                    "subPath": "userlist.txt", "readOnly": true,
+                }],
+            }],
+            "volumes": [{"name": format!("{name}-u"), "secret": {"secretName": format!("{name}-u")}}],
+        })
+    );
+    assert_eq!(
+        all,
+        [
+            "PGHOST=acid-test-cluster".to_owned(),
+            "PGPORT=5432".to_owned(),
+            format!("PGUSER<-{secret}/username"),
+            "PGSCHEMA=pooler".to_owned(),
+            format!("PGPASSWORD<-{secret}/password"),
+            "CONNECTION_POOLER_PORT=5432".to_owned(),
+            "CONNECTION_POOLER_MODE=transaction".to_owned(),
+            "CONNECTION_POOLER_DEFAULT_SIZE=15".to_owned(),
+            "CONNECTION_POOLER_MIN_SIZE=7".to_owned(),
+            "CONNECTION_POOLER_RESERVE_SIZE=7".to_owned(),
+            "CONNECTION_POOLER_MAX_CLIENT_CONN=10000".to_owned(),
+            "CONNECTION_POOLER_MAX_DB_CONN=30".to_owned(),
+        ]
+    );
+    let service = kind(&intent, "Service", name);
+    assert_eq!(service["metadata"]["labels"], three);
+    assert_eq!(
+        service["spec"],
+        json!({
+            "type": "ClusterIP", "selector": {"connection-pooler": name},
+            "ports": [{"name": name, "port": 5432, "targetPort": 5432}],
+        })
+    );
+    let list = kind(&intent, "Secret", "acid-test-cluster-pooler-u");
+    assert_eq!((&list["metadata"]["labels"], &list["type"]), (&five, &json!("Opaque")));
+    assert_eq!(kind(&intent, "Secret", secret)["metadata"]["labels"], three);
+}
+
+/// 03 §16, the CronJob at the original's level.
+#[test]
+fn vectors_03_16_logical_backup() {
+    let settings = Settings {
+        logical_backup_s3_bucket: "my-bucket-url".into(),
+        logical_backup_s3_sse: "AES256".into(),
+        ..Settings::default()
+    };
+    let more = json!({"enableLogicalBackup": true, "logicalBackupRetention": "3 months"});
+    let intent = intent(&complete(more), &settings);
+    let original = intent.objects_at(Level::ORIGINAL).find(|object| object.kind == "CronJob");
+    let body = &original.unwrap().body;
+    let labels =
+        json!({"application": "spilo-logical-backup", "cluster-name": "acid-test-cluster", "team": "acid"});
+    assert_eq!(body["metadata"]["name"], "logical-backup-acid-test-cluster");
+    assert_eq!(body["metadata"]["labels"], labels);
+    let mut spec = body["spec"].clone();
+    let ports = [8008, 5432, 8080].map(|port| json!({"containerPort": port, "protocol": "TCP"}));
+    let container = spec.pointer_mut("/jobTemplate/spec/template/spec/containers/0").unwrap();
+    let all = variables(container);
+    container.as_object_mut().unwrap().remove("env");
+    assert_eq!(
+        spec,
+        json!({
+            "schedule": "30 00 * * *",
+            "concurrencyPolicy": "Forbid",
+            "successfulJobsHistoryLimit": 3,
+            "failedJobsHistoryLimit": 3,
+            "jobTemplate": {
+                "metadata": {"labels": labels},
+                "spec": {
+                    "ttlSecondsAfterFinished": 86400,
+                    "template": {
+                        "metadata": {"namespace": "default", "labels": labels},
+                        "spec": {
+                            "restartPolicy": "Never",
+                            "serviceAccountName": "postgres-pod",
+                            "terminationGracePeriodSeconds": 300,
+                            "securityContext": {},
+                            "tolerations": [],
+                            "affinity": {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{
+                                "weight": 1,
+                                "podAffinityTerm": {
+                                    "topologyKey": "kubernetes.io/hostname",
+                                    "labelSelector": {"matchLabels": labels},
+                                },
+                            }]}},
+                            "containers": [{
+                                "name": "logical-backup",
+                                "image": "ghcr.io/zalando/postgres-operator/logical-backup:v2.0.1",
+                                "imagePullPolicy": "IfNotPresent",
+                                "ports": ports,
+                                "resources": {
+                                    "requests": {"cpu": "100m", "memory": "100Mi"},
+                                    "limits": {"cpu": "1", "memory": "500Mi"},
+                                },
+                                "securityContext": {
+                                    "privileged": false, "allowPrivilegeEscalation": true, "readOnlyRootFilesystem": false,
+                                },
+                            }],
+                        },
+                    },
+                },
+            },
+        })
+    );
+    let suffix = format!("LOGICAL_BACKUP_S3_BUCKET_SCOPE_SUFFIX=/{UID}");
+    assert_eq!(
+        all,
+        [
+            "SCOPE=acid-test-cluster",
+            "CLUSTER_NAME_LABEL=cluster-name",
+            "POD_NAMESPACE<-metadata.namespace",
+            "PG_VERSION=18",
+            "PGPORT=5432",
+            "PGUSER=postgres",
+            "PGDATABASE=postgres",
+            "PGSSLMODE=require",
+            "PGPASSWORD<-postgres.acid-test-cluster.credentials.postgresql.acid.zalan.do/password",
+            "LOGICAL_BACKUP_PROVIDER=s3",
+            "LOGICAL_BACKUP_S3_BUCKET=my-bucket-url",
+            "LOGICAL_BACKUP_S3_BUCKET_PREFIX=spilo",
+            &suffix,
+            "LOGICAL_BACKUP_S3_REGION=",
+            "LOGICAL_BACKUP_S3_ENDPOINT=",
+            "LOGICAL_BACKUP_S3_SSE=AES256",
+            "LOGICAL_BACKUP_S3_RETENTION_TIME=3 months",
+        ]
+    );
+}
+
+/// 03 §16, with certificates the pooler gets them too.
+#[test]
+fn vectors_03_16_certificates_of_the_pooler() {
+    let tls = json!({"secretName": "pg-tls", "caFile": "ca.crt", "caSecretName": "pg-tls-ca"});
+    let more = json!({"enableConnectionPooler": true, "tls": tls, "spiloFSGroup": 103});
+    let intent = intent(&complete(more), &Settings::default());
+    let pod = &kind(&intent, "Deployment", "acid-test-cluster-pooler")["spec"]["template"]["spec"];
+    assert_eq!(pod["securityContext"]["fsGroup"], 103);
+    assert_eq!(
+        variables(&pod["containers"][0])[12..],
+        [
+            "CONNECTION_POOLER_CLIENT_TLS_CRT=/tls/tls.crt",
+            "CONNECTION_POOLER_CLIENT_TLS_KEY=/tls/tls.key",
+            "CONNECTION_POOLER_CLIENT_CA_FILE=/tlsca/ca.crt",
+        ]
+    );
+    let mounts: Vec<_> = volumes::mounts(&pod["containers"][0]);
+    assert_eq!(mounts[1..], ["pg-tls:/tls", "pg-tls-ca:/tlsca"]);
+    assert_eq!(pod["volumes"][1]["secret"], json!({"secretName": "pg-tls", "defaultMode": 416}));
 }
