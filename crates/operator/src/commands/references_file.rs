@@ -19,11 +19,16 @@ pub fn read(path: Option<&Path>, identity: &Identity, settings: &Settings) -> an
         let found = find_map(&objects, name, &identity.namespace);
         found.map_or_else(|| unknown("ConfigMap"), |object| Reference::Known(texts(object)))
     });
-    let secret = wanted(&settings.pod_environment_secret).map(|name| {
-        let found = find(&objects, "Secret", name, Some(&identity.namespace));
-        found.map_or_else(|| unknown("Secret"), |object| Reference::Known(keys(object)))
-    });
-    Ok(References { environment_config_map: map, environment_secret: secret, ..References::default() })
+    let secret = |name: &str| {
+        let found = wanted(name).map(|name| find(&objects, "Secret", name, Some(&identity.namespace)));
+        found.map(|found| found.map_or_else(|| unknown("Secret"), |object| Reference::Known(keys(object))))
+    };
+    Ok(References {
+        environment_config_map: map,
+        environment_secret: secret(&settings.pod_environment_secret),
+        backup_secret: secret(&settings.logical_backup_cronjob_environment_secret),
+        ..References::default()
+    })
 }
 
 fn wanted(name: &str) -> Option<&str> {
