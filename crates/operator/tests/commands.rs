@@ -77,9 +77,14 @@ fn render_with_settings_and_references() {
 fn what_render_refuses_is_named() {
     let minimal = "testdata/seed/minimal.yaml";
     let (configmap, references) = ("testdata/settings/configmap.yaml", "testdata/settings/references.yaml");
-    let cases: [(&[&str], &[&str]); 6] = [
+    let roles = "testdata/settings/only-roles.yaml";
+    let cases: [(&[&str], &[&str]); 7] = [
         (
             &["-f", minimal, "--settings", configmap],
+            &["infrastructure roles: no Secret default/roles-of-the-platform", "--references"],
+        ),
+        (
+            &["-f", minimal, "--settings", configmap, "--references", roles],
             &[
                 "pod_environment_configmap: ConfigMap platform/pod-environment",
                 "pod_environment_secret: Secret pod-secrets",

@@ -1,18 +1,21 @@
 //! References from a file: the ConfigMaps and Secrets that settings name. Values of Secrets are not
-//! kept; only their keys are asked for.
+//! kept; of infrastructure roles the names are.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use matriarch_cluster::{Identity, Reference, References};
+use k8s_openapi::api::core::v1::Secret;
+use matriarch_cluster::infrastructure::{self, Source};
+use matriarch_cluster::{Identity, InfrastructureRole, Reference, References};
 use matriarch_settings::Settings;
 use serde_json::Value;
 
 /// Why something is not known without a cluster.
 const CURE: &str = "add it to the file that --references names";
 
-/// What the settings point to, as far as the file holds it. Without a file nothing is known.
+/// What the settings point to, as far as the file holds it. Without a file nothing is known. A source
+/// of infrastructure roles that is missing is an error.
 pub fn read(path: Option<&Path>, identity: &Identity, settings: &Settings) -> anyhow::Result<References> {
     let objects = path.map(objects).transpose()?.unwrap_or_default();
     let map = wanted(&settings.pod_environment_configmap).map(|name| {
@@ -27,8 +30,43 @@ pub fn read(path: Option<&Path>, identity: &Identity, settings: &Settings) -> an
         environment_config_map: map,
         environment_secret: secret(&settings.pod_environment_secret),
         backup_secret: secret(&settings.logical_backup_cronjob_environment_secret),
+        infrastructure_roles: infrastructure_roles(&objects, identity, settings)?,
         ..References::default()
     })
+}
+
+/// Infrastructure roles have Secrets of their own, so without their sources objects would be
+/// missing. A source without a namespace is in the operator's, which is any one here.
+fn infrastructure_roles(
+    objects: &[Value],
+    identity: &Identity,
+    settings: &Settings,
+) -> anyhow::Result<Option<Reference<Vec<InfrastructureRole>>>> {
+    let sources = infrastructure::sources(settings, &identity.namespace);
+    let mut all = BTreeMap::new();
+    for source in &sources {
+        let Source { namespace, name, .. } = source;
+        let Some(secret) = find(objects, "Secret", name, Some(namespace)) else {
+            bail!("infrastructure roles: no Secret {namespace}/{name} was given; {CURE}");
+        };
+        let map = find(objects, "ConfigMap", name, Some(namespace)).map(texts);
+        let (roles, warnings) = infrastructure::roles(source, &secret_texts(secret)?, map.as_ref());
+        for warning in warnings {
+            eprintln!("infrastructure roles: {warning}");
+        }
+        all.extend(roles.into_iter().map(|role| (role.name.clone(), role)));
+    }
+    Ok((!sources.is_empty()).then(|| Reference::Known(all.into_values().collect())))
+}
+
+/// Names of roles stand in the values of Secrets; passwords beside them are not kept.
+fn secret_texts(object: &Value) -> anyhow::Result<BTreeMap<String, String>> {
+    let secret: Secret = serde_json::from_value(object.clone()).with_context(|| {
+        format!("Secret {} cannot be read: data is in base64", object["metadata"]["name"])
+    })?;
+    let data = secret.data.unwrap_or_default().into_iter();
+    let texts = data.filter_map(|(key, value)| Some((key, String::from_utf8(value.0).ok()?)));
+    Ok(texts.chain(secret.string_data.unwrap_or_default()).collect())
 }
 
 fn wanted(name: &str) -> Option<&str> {
