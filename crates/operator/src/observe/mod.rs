@@ -4,6 +4,7 @@ mod infrastructure;
 mod kubernetes;
 pub mod passwords;
 mod patroni;
+mod people;
 mod pod_template;
 mod references;
 mod sql;

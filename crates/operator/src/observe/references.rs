@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::infrastructure;
 use super::kubernetes::text;
+use super::people;
 use crate::kinds;
 
 fn reference<T, U>(answer: kube::Result<Option<T>>, read: impl FnOnce(T) -> U) -> Reference<U> {
@@ -26,16 +27,19 @@ fn reference<T, U>(answer: kube::Result<Option<T>>, read: impl FnOnce(T) -> U) -
 /// Everything that is pointed to.
 pub async fn references(client: &Client, cluster: &Cluster, settings: &Settings) -> References {
     let namespace = cluster.identity.namespace.as_str();
-    let (environment_secret, environment_config_map, infrastructure_roles) = tokio::join!(
-        environment_secret(client, namespace, &settings.pod_environment_secret),
+    let backups = &settings.logical_backup_cronjob_environment_secret;
+    let (environment_secret, environment_config_map, backup_secret, infrastructure_roles, humans) = tokio::join!(
+        keys_of_secret(client, namespace, &settings.pod_environment_secret),
         environment_config_map(client, namespace, &settings.pod_environment_configmap),
+        keys_of_secret(client, namespace, backups),
         infrastructure::roles(client, settings),
+        people::humans(client, cluster, settings),
     );
-    References { environment_secret, environment_config_map, infrastructure_roles, ..References::default() }
+    References { environment_secret, environment_config_map, backup_secret, infrastructure_roles, humans }
 }
 
 /// Keys of the Secret, which is in the cluster's namespace.
-async fn environment_secret(client: &Client, namespace: &str, name: &str) -> Option<Reference<Vec<String>>> {
+async fn keys_of_secret(client: &Client, namespace: &str, name: &str) -> Option<Reference<Vec<String>>> {
     if name.is_empty() {
         return None;
     }
