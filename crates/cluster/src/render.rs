@@ -57,6 +57,7 @@ pub fn render_with(cluster: &Cluster, settings: &Settings, references: &Referenc
         volumes::notices(&context),
         pooler::notices(&context),
         logical_backup::notices(&context),
+        streams::notices(&context),
     ]
     .concat();
     let older = Level::all().filter(|level| *level < Level::NEWEST);

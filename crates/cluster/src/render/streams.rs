@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use matriarch_api::{Stream, StreamTable};
+use matriarch_api::{Problem, Stream, StreamTable};
 use serde_json::{Map, Value, json};
 
 use super::{Context, put};
@@ -20,6 +20,18 @@ const KIND: &str = "FabricEventStream";
 /// application keeps the name that it has.
 pub(super) fn render(context: &Context<'_>) -> Vec<Object> {
     applications(context).iter().map(|(id, streams)| object(context, id, streams)).collect()
+}
+
+/// What is left to the owner.
+pub(super) fn notices(context: &Context<'_>) -> Vec<Problem> {
+    if !context.cluster.has_streams() {
+        return Vec::new();
+    }
+    vec![Problem::new(
+        "spec.streams",
+        "gets its FabricEventStreams, but neither publications nor replication slots in this release",
+        "create them by hand under the slot names that the FabricEventStreams name",
+    )]
 }
 
 fn applications<'a>(context: &'a Context<'_>) -> BTreeMap<&'a str, Vec<&'a Stream>> {

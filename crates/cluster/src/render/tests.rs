@@ -18,6 +18,7 @@ mod defects;
 mod environment;
 mod examples;
 mod objects;
+mod poolers;
 mod resources;
 mod services;
 mod version;
