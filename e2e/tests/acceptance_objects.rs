@@ -123,7 +123,7 @@ fn ignored_annotations() {
 
 #[test]
 fn logical_backup_cron_job() {
-    Scene::pending("logical_backup_cron_job", "logical backup", |scene| {
+    Scene::run("logical_backup_cron_job", |scene| {
         let kubectl = &scene.kubectl;
         let operator = OwnOperator::of(scene).start()?;
         let cluster = operator.create(NAME, 1, "")?;
@@ -360,7 +360,7 @@ stringData:
 
 #[test]
 fn zz_cluster_deletion() {
-    Scene::pending("zz_cluster_deletion", "infrastructure roles", |scene| {
+    Scene::run("zz_cluster_deletion", |scene| {
         let kubectl = &scene.kubectl;
         kubectl.run_with_input(&["create", "-f", "-"], INFRASTRUCTURE)?;
         let namespace = kubectl.namespace();

@@ -26,7 +26,7 @@ fn members_of(role: &str) -> String {
 
 #[test]
 fn additional_owner_roles() {
-    Scene::pending("additional_owner_roles", "prepared databases", |scene| {
+    Scene::run("additional_owner_roles", |scene| {
         let operator = OwnOperator::of(scene).start()?;
         let cluster = operator.create(NAME, 1, "  preparedDatabases:\n    bar: {}")?;
         cluster.wait_ready()?;
@@ -126,7 +126,7 @@ stringData:
 
 #[test]
 fn infrastructure_roles() {
-    Scene::pending("infrastructure_roles", "infrastructure roles", |scene| {
+    Scene::run("infrastructure_roles", |scene| {
         let kubectl = &scene.kubectl;
         kubectl.run_with_input(&["create", "-f", "-"], SECRETS)?;
         let operator = OwnOperator::of(scene).start()?;
