@@ -97,14 +97,8 @@ async fn members_of(client: &Client, settings: &Settings, team: &str) -> Result<
 }
 
 async fn ask(client: &Client, settings: &Settings, team: &str) -> Result<Vec<String>, String> {
-    if !settings.teams_api_url.starts_with("http://") {
-        // The HTTP client is built without TLS.
-        return Err(
-            "teams_api_url is not http://, and this release asks a Teams API without TLS only".to_owned()
-        );
-    }
+    let url = address(settings, team)?;
     let token = token(client, settings).await?;
-    let url = format!("{}/teams/{team}", settings.teams_api_url.trim_end_matches('/'));
     let http = reqwest::Client::builder().connect_timeout(TIMEOUT).timeout(TIMEOUT).build();
     let http = http.map_err(|error| error.to_string())?;
     let failed = |error: reqwest::Error| format!("teams_api_url does not answer: {error}");
@@ -112,6 +106,24 @@ async fn ask(client: &Client, settings: &Settings, team: &str) -> Result<Vec<Str
     let status = answer.status();
     let body = answer.text().await.map_err(failed)?;
     members_in(status.as_u16(), &body, &url)
+}
+
+/// Where a team is asked for.
+fn address(settings: &Settings, team: &str) -> Result<String, String> {
+    let base = settings.teams_api_url.as_str();
+    if !base.starts_with("http://") {
+        // The HTTP client is built without TLS.
+        return Err(
+            "teams_api_url is not http://, and this release asks a Teams API without TLS only".to_owned()
+        );
+    }
+    Ok(format!("{}/teams/{team}", base.trim_end_matches('/')))
+}
+
+/// Namespace and name of the Secret with the token.
+fn token_place<'a>(settings: &'a Settings, own: &'a str) -> (&'a str, &'a str) {
+    let option = settings.oauth_token_secret_name.as_str();
+    option.split_once('/').unwrap_or((own, option))
 }
 
 /// What an answer says. A team that the API does not know has no members there.
@@ -133,8 +145,7 @@ fn members_in(status: u16, body: &str, url: &str) -> Result<Vec<String>, String>
 
 async fn token(client: &Client, settings: &Settings) -> Result<String, String> {
     let own = client.default_namespace();
-    let option = settings.oauth_token_secret_name.as_str();
-    let (namespace, name) = option.split_once('/').unwrap_or((own, option));
+    let (namespace, name) = token_place(settings, own);
     let place = format!("Secret {namespace}/{name} (oauth_token_secret_name)");
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let secret = match api.get_opt(name).await {
@@ -151,7 +162,23 @@ async fn token(client: &Client, settings: &Settings) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::members_in;
+    use super::{address, members_in, token_place};
+    use matriarch_settings::Settings;
+
+    #[test]
+    fn the_teams_api_and_its_token_follow_the_settings() {
+        let with = |url: &str, secret: &str| Settings {
+            teams_api_url: url.to_owned(),
+            oauth_token_secret_name: secret.into(),
+            ..Settings::default()
+        };
+        let plain = with("http://teams/api//", "token");
+        assert_eq!(address(&plain, "acid"), Ok("http://teams/api/teams/acid".to_owned()));
+        assert_eq!(token_place(&plain, "own"), ("own", "token"));
+        let other = with("https://teams/api", "there/token");
+        assert!(address(&other, "acid").is_err_and(|why| why.contains("teams_api_url")));
+        assert_eq!(token_place(&other, "own"), ("there", "token"));
+    }
 
     #[test]
     fn vectors_02_6_1_answers_of_the_teams_api() {

@@ -5,7 +5,6 @@ const VOLUMES: &str = "volumes of running clusters";
 const UPGRADES: &str = "major version upgrades";
 const DRAINS: &str = "drained nodes";
 const HISTORY: &str = "history in the HTTP API";
-const TEAMS_API: &str = "the client of the Teams API";
 const LEAVERS: &str = "people who left a team";
 const WAITS: &str =
     "Nothing waits within a pass: what is awaited is a gate of the plan, looked at again in later passes.";
@@ -34,8 +33,6 @@ pub const OPTIONS: &[Entry] = &[
     ("master_pod_move_timeout", "", DRAINS),
     ("ring_log_lines", "", HISTORY),
     ("cluster_history_entries", "", HISTORY),
-    ("teams_api_url", "", TEAMS_API),
-    ("oauth_token_secret_name", "", TEAMS_API),
     ("role_deletion_suffix", "", LEAVERS),
     ("enable_team_member_deprecation", "", LEAVERS),
     ("ready_wait_*", "Nothing reads it in the original either.", ""),
@@ -59,6 +56,18 @@ type Elsewhere = (&'static str, &'static str, &'static str, &'static str);
 
 /// Options that the running operator reads and nothing that is rendered shows.
 pub const ELSEWHERE: &[Elsewhere] = &[
+    (
+        "teams_api_url",
+        "where the members of teams are asked for",
+        "crates/operator/src/observe/people.rs",
+        "crates/operator/src/observe/people.rs::the_teams_api_and_its_token_follow_the_settings",
+    ),
+    (
+        "oauth_token_secret_name",
+        "which Secret holds the token for that",
+        "crates/operator/src/observe/people.rs",
+        "crates/operator/src/observe/people.rs::the_teams_api_and_its_token_follow_the_settings",
+    ),
     (
         "enable_crd_registration",
         "which definitions are applied at start",
