@@ -264,6 +264,8 @@ pub fn plan_unwanted(intent: &Intent, seen: &Observation, plan: &mut Plan) {
                 let until = format!("{} {} can be read", key.kind, key.name);
                 plan.gates.push(Gate::new(Lane::Cleanup, until, why));
             }
+            // Credentials that a predecessor left are somebody's: only what we looked after goes.
+            Seen::Present(live) if key.kind == "Secret" && !ownership::is_looked_after(&live.body) => {}
             Seen::Present(live) if belongs(&live.body, intent) && !is_going(&live.body) => {
                 let uid = live.uid.clone();
                 plan.steps.push(Step::new(Action::Delete { key, uid }, unwanted.because.clone()));

@@ -78,6 +78,11 @@ pub fn abandoned_fields(desired: &Value, live: &Value, part: Part) -> Vec<String
     paths
 }
 
+/// Whether some field of a live object is ours.
+pub fn is_looked_after(live: &Value) -> bool {
+    entries(live).any(|entry| entry["manager"] == FIELD_MANAGER)
+}
+
 fn entries(live: &Value) -> impl Iterator<Item = &Value> {
     live.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten()
 }

@@ -722,3 +722,19 @@ fn d45_changed_labels_reach_every_object() {
     }
     assert!(!plan.contains("recreate"), "{plan}");
 }
+
+#[test]
+fn credentials_that_a_predecessor_left_stay() {
+    let mut intent = intent(1);
+    let name = "pooler.acid-test.credentials.postgresql.acid.zalan.do";
+    intent.unwanted =
+        vec![Unwanted { kind: "Secret".into(), name: name.into(), because: "there is no pooler".into() }];
+    let mut seen = at_rest(&intent);
+    for (manager, steps) in [("postgres-operator", 0), ("matriarch", 1)] {
+        let body = json!({"metadata": {"labels": {"application": "db-connection-pooler", "cluster-name": "acid-test"},
+            "managedFields": [{"manager": manager, "operation": "Update", "fieldsV1": {}}]}});
+        seen.objects
+            .insert(ObjectKey::new("Secret", name), Seen::Present(ObjectSeen { uid: "s".into(), body }));
+        assert_eq!(plan_cluster(&intent, &seen).steps.len(), steps, "{manager}");
+    }
+}
