@@ -8,11 +8,13 @@ use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use matriarch_postgres::{Category, Connection, Error, Target, TlsMode, connect};
 use matriarch_sql::{
-    Database, PasswordState, Role, RoleFlags, Statement, differences, expected_verifier, password_state,
+    Database, Lookup, PasswordState, Privileges, Role, RoleFlags, Schema, Statement, content_differences,
+    databases_to_read, differences, expected_verifier, password_state,
 };
 
 const SUPERUSER_PASSWORD: &str = "the superuser's";
@@ -61,7 +63,10 @@ fn command(program: &Path, directory: &Path) -> Command {
 }
 
 fn start(bin: &Path) -> Server {
-    let directory = std::env::temp_dir().join(format!("matriarch-postgres-{}", std::process::id()));
+    static SERVERS: AtomicU32 = AtomicU32::new(0);
+    let number = SERVERS.fetch_add(1, Ordering::Relaxed);
+    let name = format!("matriarch-postgres-{}-{number}", std::process::id());
+    let directory = std::env::temp_dir().join(name);
     std::fs::create_dir_all(&directory).expect("a directory");
     // Fails without root, where it is not needed either.
     let _ = chown(&directory, Some(NOBODY), Some(NOBODY));
@@ -209,4 +214,51 @@ async fn roles_and_databases_come_into_being_and_stay() {
     assert!(error.to_string().ends_with(expected), "{error}");
     let error = connection.execute(&set, None).await.expect_err("no password");
     assert!(matches!(error, Error::PasswordMissing { .. }), "{error}");
+}
+
+/// Schemas, privileges, extensions and the lookup function, as the operator's passes make them.
+#[tokio::test]
+async fn what_is_inside_a_database_comes_into_being_and_stays() {
+    let Some(bin) = binaries() else {
+        println!("left out: no PostgreSQL server under /usr/lib/postgresql on this machine");
+        return;
+    };
+    let server = start(&bin);
+    let superuser = target(&server, "postgres", SUPERUSER_PASSWORD);
+    let connection = when_ready(&superuser).await;
+    let names = ["foo_owner", "foo_reader", "foo_writer", "pooler"];
+    let roles = names.map(|name| Role { name: name.to_owned(), ..Role::default() });
+    let privileges = |schema: Option<&str>| Privileges {
+        owner: "foo_owner".to_owned(),
+        schema: schema.map(str::to_owned),
+        reader: "foo_reader".to_owned(),
+        writer: "foo_writer".to_owned(),
+    };
+    let databases = [Database {
+        name: "foo".to_owned(),
+        owner: "foo_owner".to_owned(),
+        schemas: vec![Schema { name: "Data".to_owned(), owner: "foo_owner".to_owned() }],
+        privileges: vec![privileges(None), privileges(Some("Data"))],
+        extensions: [("plpgsql".to_owned(), "pg_catalog".to_owned())].into(),
+        keeps_owner: true,
+    }];
+    let lookup = Lookup { schema: "pooler".to_owned(), user: "pooler".to_owned() };
+    let mut counts = Vec::new();
+    for _ in 0..4 {
+        let mut catalog = connection.read_catalog().await.expect("readable");
+        for name in databases_to_read(&databases, Some(&lookup), &catalog) {
+            let inside = when_ready(&Target { dbname: name.clone(), ..superuser.clone() }).await;
+            catalog.contents.insert(name, inside.read_contents().await.expect("readable"));
+        }
+        let mut found = differences(&roles, &databases, &catalog, &BTreeMap::new());
+        found.extend(content_differences(&databases, Some(&lookup), &catalog));
+        for (statement, because) in &found {
+            let database = statement.database().unwrap_or("postgres").to_owned();
+            let inside = when_ready(&Target { dbname: database, ..superuser.clone() }).await;
+            let done = inside.execute(statement, None).await;
+            assert!(done.is_ok(), "{statement} ({because}): {done:?}");
+        }
+        counts.push(found.len());
+    }
+    assert!(counts[0] > 0 && counts[3] == 0, "{counts:?}");
 }
