@@ -158,6 +158,7 @@ fn logical_backup_cron_job() {
 }
 
 #[test]
+#[ignore = "longer than a minute: cargo xtask test --long"]
 fn persistent_volume_claim_retention_policy() {
     Scene::run("persistent_volume_claim_retention_policy", |scene| {
         let operator = OwnOperator::of(scene)

@@ -28,6 +28,7 @@ fn scaling() {
 }
 
 #[test]
+#[ignore = "longer than a minute: cargo xtask test --long"]
 fn additional_pod_capabilities() {
     Scene::run("additional_pod_capabilities", |scene| {
         let operator = OwnOperator::of(scene).start()?;
@@ -87,6 +88,7 @@ fn resource_generation() {
 }
 
 #[test]
+#[ignore = "longer than a minute: cargo xtask test --long"]
 fn custom_ssl_certificate() {
     Scene::run("custom_ssl_certificate", |scene| {
         let kubectl = &scene.kubectl;
@@ -125,6 +127,7 @@ fn certificate(kubectl: &Kubectl, pod: &Pod) -> Result<()> {
 }
 
 #[test]
+#[ignore = "longer than a minute: cargo xtask test --long"]
 fn lazy_spilo_upgrade() {
     Scene::run("lazy_spilo_upgrade", |scene| {
         let kubectl = &scene.kubectl;
@@ -225,6 +228,7 @@ fn rolling_update_label_timeout() {
 }
 
 #[test]
+#[ignore = "longer than a minute: cargo xtask test --long"]
 fn node_affinity() {
     Scene::run("node_affinity", |scene| {
         let kubectl = &scene.kubectl;
@@ -260,6 +264,7 @@ fn on_node(cluster: &Cluster, node: &str) -> Result<()> {
 }
 
 #[test]
+#[ignore = "longer than a minute: cargo xtask test --long"]
 fn node_readiness_label() {
     Scene::run("node_readiness_label", |scene| {
         let kubectl = &scene.kubectl;
@@ -281,6 +286,7 @@ fn node_readiness_label() {
 }
 
 #[test]
+#[ignore = "longer than a minute: cargo xtask test --long"]
 fn topology_spread_constraints() {
     Scene::run("topology_spread_constraints", |scene| {
         let kubectl = &scene.kubectl;

@@ -6,6 +6,7 @@ use matriarch_e2e::node::Taint;
 use matriarch_e2e::{Look, OwnOperator, Scene, operator, wait_until};
 
 #[test]
+#[ignore = "longer than a minute: cargo xtask test --long"]
 fn taint_based_eviction() {
     Scene::run("taint_based_eviction", |scene| {
         let kubectl = &scene.kubectl;

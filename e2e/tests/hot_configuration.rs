@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 const OTHER_IMAGE: &str = "localhost/matriarch/instance:hot";
 
 #[test]
+#[ignore = "longer than a minute: cargo xtask test --long"]
 fn an_image_in_the_config_map_rolls_three_clusters() {
     Scene::run("hot_config_map", |scene| {
         let own = OwnOperator::of(scene).start()?;
@@ -47,6 +48,7 @@ fn an_image_in_the_config_map_rolls_three_clusters() {
 }
 
 #[test]
+#[ignore = "longer than a minute: cargo xtask test --long"]
 fn an_image_in_the_operator_configuration_rolls_three_clusters() {
     Scene::run("hot_configuration_object", |scene| {
         let kubectl = &scene.kubectl;

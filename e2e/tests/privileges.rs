@@ -10,6 +10,7 @@ const ROLE: &str = include_str!("../../testdata/rbac/original-cluster-role.yaml"
 const ROLE_NAME: &str = "original-operator";
 
 #[test]
+#[ignore = "longer than a minute: cargo xtask test --long"]
 fn the_originals_cluster_role_is_enough() {
     Scene::run("original_rights", |scene| {
         let kubectl = &scene.kubectl;

@@ -13,27 +13,32 @@ use serde_json::{Value, json};
 const LEVEL: &str = "acid.zalan.do/render-level";
 
 #[test]
+#[ignore = "longer than a minute: cargo xtask test --long"]
 fn configmaps_minimal_as_recorded() {
     Scene::run("take_over_cm_min", |scene| taken_over(scene, "configmaps-minimal", MANAGERS[0]));
 }
 
 #[test]
+#[ignore = "longer than a minute: cargo xtask test --long"]
 fn configmaps_complete_as_released() {
     Scene::run("take_over_cm_all", |scene| taken_over(scene, "configmaps-complete", MANAGERS[1]));
 }
 
 #[test]
+#[ignore = "longer than a minute: cargo xtask test --long"]
 fn endpoints_minimal_as_released() {
     Scene::run("take_over_ep_min", |scene| taken_over(scene, "endpoints-minimal", MANAGERS[1]));
 }
 
 #[test]
+#[ignore = "longer than a minute: cargo xtask test --long"]
 fn endpoints_complete_as_recorded() {
     Scene::run("take_over_ep_all", |scene| taken_over(scene, "endpoints-complete", MANAGERS[0]));
 }
 
 /// The control: were the level ours, the same objects would roll.
 #[test]
+#[ignore = "longer than a minute: cargo xtask test --long"]
 fn with_the_level_forced_to_ours_the_pods_roll() {
     Scene::run("take_over_control", |scene| {
         // The original ignores it and mounts the volume; from level 1 on it is honoured.
@@ -218,6 +223,7 @@ fn fields_are_ours(recording: &Recording) -> Result<()> {
 }
 
 #[test]
+#[ignore = "longer than a minute: cargo xtask test --long"]
 fn a_manifest_of_another_operator_is_left_alone() {
     Scene::run("take_over_waits", |scene| {
         let recording = Recording::write(scene, "configmaps-minimal", MANAGERS[1], "the-original", |_| {})?;

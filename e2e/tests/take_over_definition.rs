@@ -32,6 +32,7 @@ impl Drop for Definition {
 }
 
 #[test]
+#[ignore = "longer than a minute: cargo xtask test --long"]
 fn a_cluster_is_handed_over_alone_under_the_originals_definition() {
     let Some(folder) = std::env::var_os("MATRIARCH_EXTRA_TESTDATA") else {
         println!("e2e-left-out take_over_definition: MATRIARCH_EXTRA_TESTDATA names no folder");
