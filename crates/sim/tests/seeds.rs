@@ -7,7 +7,7 @@ fn histories_keep_their_promises() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seeds = match number("MATRIARCH_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("MATRIARCH_SEEDS").unwrap_or(120),
+        None => 0..number("MATRIARCH_SEEDS").unwrap_or(60),
     };
     let mut passes = 0;
     let mut disruptions = 0;
