@@ -35,7 +35,7 @@ impl Events {
     pub async fn publish(&self, event: &Event, regarding: &ObjectReference) -> kube::Result<()> {
         if !self.older_form.load(Ordering::Relaxed) {
             match self.recorder.publish(event, regarding).await {
-                Err(kube::Error::Api(status)) if status.is_forbidden() => {
+                Err(kube::Error::Api(status)) if is_missing_right(status.is_forbidden(), &status.message) => {
                     self.older_form.store(true, Ordering::Relaxed);
                 }
                 result => return result,
@@ -61,6 +61,12 @@ impl Events {
     }
 }
 
+/// Whether a refusal is about rights. In a namespace that is being deleted nothing new may be made
+/// either, and that says nothing about events elsewhere.
+fn is_missing_right(forbidden: bool, message: &str) -> bool {
+    forbidden && !message.contains("being terminated")
+}
+
 fn core_event(event: &Event, regarding: &ObjectReference, namespace: &str) -> CoreEvent {
     let now = Some(Time(jiff::Timestamp::now()));
     let mut hasher = DefaultHasher::new();
@@ -84,5 +90,19 @@ fn core_event(event: &Event, regarding: &ObjectReference, namespace: &str) -> Co
         last_timestamp: now,
         count: Some(1),
         ..CoreEvent::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_that_ends_is_no_missing_right() {
+        let ends = "events \"a\" is forbidden: unable to create new content in namespace n because it is being terminated";
+        let right = "events is forbidden: User \"u\" cannot create resource \"events\" in API group \"events.k8s.io\"";
+        assert!(!is_missing_right(true, ends));
+        assert!(is_missing_right(true, right));
+        assert!(!is_missing_right(false, right));
     }
 }
