@@ -55,6 +55,7 @@ fn switched(cluster: &Cluster, old: &Pod) -> Result<()> {
 }
 
 #[test]
+#[ignore = "longer than a minute: cargo xtask test --long"]
 fn resource_generation() {
     Scene::run("resource_generation", |scene| {
         let operator = OwnOperator::of(scene)
