@@ -68,6 +68,13 @@ const fn wish(
     Wish { group, resource, verb, without }
 }
 
+/// Whether a request was refused for want of a right. In a namespace that is being deleted nothing
+/// new may be made either, and that says nothing about rights.
+pub fn is_missing_right(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status)
+        if status.is_forbidden() && !status.message.contains("being terminated"))
+}
+
 /// What is not allowed.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
@@ -151,5 +158,17 @@ mod tests {
                     .to_owned(),
             ]
         );
+    }
+
+    #[test]
+    fn a_namespace_that_ends_is_no_missing_right() {
+        let refused = |message: &str, reason: &str, code| {
+            kube::Error::Api(kube::core::Status::failure(message, reason).with_code(code).boxed())
+        };
+        let ends = "events \"a\" is forbidden: unable to create new content in namespace n because it is being terminated";
+        let right = "events is forbidden: User \"u\" cannot create resource \"events\" in API group \"events.k8s.io\"";
+        assert!(!is_missing_right(&refused(ends, "Forbidden", 403)));
+        assert!(is_missing_right(&refused(right, "Forbidden", 403)));
+        assert!(!is_missing_right(&refused(right, "NotFound", 404)));
     }
 }

@@ -11,6 +11,8 @@ use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Api, Client};
 use serde_json::json;
 
+use crate::access::is_missing_right;
+
 /// Component of the contract's events.
 const COMPONENT: &str = "postgres-operator";
 
@@ -35,7 +37,7 @@ impl Events {
     pub async fn publish(&self, event: &Event, regarding: &ObjectReference) -> kube::Result<()> {
         if !self.older_form.load(Ordering::Relaxed) {
             match self.recorder.publish(event, regarding).await {
-                Err(kube::Error::Api(status)) if is_missing_right(status.is_forbidden(), &status.message) => {
+                Err(error) if is_missing_right(&error) => {
                     self.older_form.store(true, Ordering::Relaxed);
                 }
                 result => return result,
@@ -61,12 +63,6 @@ impl Events {
     }
 }
 
-/// Whether a refusal is about rights. In a namespace that is being deleted nothing new may be made
-/// either, and that says nothing about events elsewhere.
-fn is_missing_right(forbidden: bool, message: &str) -> bool {
-    forbidden && !message.contains("being terminated")
-}
-
 fn core_event(event: &Event, regarding: &ObjectReference, namespace: &str) -> CoreEvent {
     let now = Some(Time(jiff::Timestamp::now()));
     let mut hasher = DefaultHasher::new();
@@ -90,19 +86,5 @@ fn core_event(event: &Event, regarding: &ObjectReference, namespace: &str) -> Co
         last_timestamp: now,
         count: Some(1),
         ..CoreEvent::default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_namespace_that_ends_is_no_missing_right() {
-        let ends = "events \"a\" is forbidden: unable to create new content in namespace n because it is being terminated";
-        let right = "events is forbidden: User \"u\" cannot create resource \"events\" in API group \"events.k8s.io\"";
-        assert!(!is_missing_right(true, ends));
-        assert!(is_missing_right(true, right));
-        assert!(!is_missing_right(false, right));
     }
 }

@@ -13,7 +13,7 @@ use crate::events::Events;
 use crate::kinds;
 
 /// Field manager of the status.
-const STATUS_MANAGER: &str = "matriarch-status";
+pub const STATUS_MANAGER: &str = "matriarch-status";
 /// The API server refuses longer notes (1 kB), in bytes.
 const LONGEST_NOTE: usize = 1000;
 
@@ -31,20 +31,11 @@ pub struct Report<'a> {
 impl<'a> Report<'a> {
     /// A report on the object as it was read.
     pub fn new(context: &'a Context, manifest: &Value) -> Self {
-        let metadata = &manifest["metadata"];
-        let text = |key: &str| metadata[key].as_str().unwrap_or_default().to_owned();
         Self {
             context,
-            regarding: ObjectReference {
-                api_version: Some("acid.zalan.do/v1".to_owned()),
-                kind: Some("postgresql".to_owned()),
-                name: Some(text("name")),
-                namespace: Some(text("namespace")),
-                uid: Some(text("uid")),
-                ..ObjectReference::default()
-            },
+            regarding: regarding(manifest),
             before: status_of(manifest),
-            generation: metadata["generation"].as_i64().unwrap_or_default(),
+            generation: manifest["metadata"]["generation"].as_i64().unwrap_or_default(),
         }
     }
 
@@ -184,8 +175,7 @@ impl<'a> Report<'a> {
         }
         let namespace = self.regarding.namespace.as_deref().unwrap_or_default();
         let api = kinds::namespaced(&self.context.client, "postgresql", namespace);
-        let parameters =
-            PatchParams { field_manager: Some(STATUS_MANAGER.to_owned()), ..PatchParams::default() };
+        let parameters = PatchParams::apply(STATUS_MANAGER);
         let patch = json!({ "status": after });
         match api.patch_status(self.name(), &parameters, &Patch::Merge(&patch)).await {
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
@@ -195,6 +185,19 @@ impl<'a> Report<'a> {
 
     async fn event(&self, type_: EventType, reason: &str, note: &str) {
         publish(&self.context.recorder, &self.regarding, type_, reason, note).await;
+    }
+}
+
+/// The manifest, as events name it.
+pub fn regarding(manifest: &Value) -> ObjectReference {
+    let text = |key: &str| Some(manifest["metadata"][key].as_str().unwrap_or_default().to_owned());
+    ObjectReference {
+        api_version: Some(matriarch_api::API_VERSION.to_owned()),
+        kind: Some(matriarch_api::KIND.to_owned()),
+        name: text("name"),
+        namespace: text("namespace"),
+        uid: text("uid"),
+        ..ObjectReference::default()
     }
 }
 

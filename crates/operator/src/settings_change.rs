@@ -163,19 +163,11 @@ async fn twins(context: &Context, manifests: &[Value], before: &Settings, after:
 }
 
 fn cluster_of(manifests: &[Value], cluster: &str) -> Option<ObjectReference> {
-    let metadata = manifests.iter().map(|manifest| &manifest["metadata"]).find(|metadata| {
-        let text = |key: &str| metadata[key].as_str().unwrap_or_default();
+    let manifest = manifests.iter().find(|manifest| {
+        let text = |key: &str| manifest["metadata"][key].as_str().unwrap_or_default();
         format!("{}/{}", text("namespace"), text("name")) == cluster
-    })?;
-    let text = |key: &str| metadata[key].as_str().map(str::to_owned);
-    Some(ObjectReference {
-        api_version: Some(matriarch_api::API_VERSION.to_owned()),
-        kind: Some(matriarch_api::KIND.to_owned()),
-        namespace: text("namespace"),
-        name: text("name"),
-        uid: text("uid"),
-        ..ObjectReference::default()
-    })
+    });
+    manifest.map(report::regarding)
 }
 
 /// Says that the settings hold, and what their last change does.

@@ -2,19 +2,19 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use matriarch_api::Condition;
 use matriarch_plan::ChangePreview;
+use matriarch_plan::status::{seconds, since};
 use matriarch_settings::{Reading, Settings, namespaced_name};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::kinds;
-
-/// Field manager of the conditions.
-const STATUS_MANAGER: &str = "matriarch-status";
+use crate::report::STATUS_MANAGER;
 
 /// The object that holds the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -243,8 +243,7 @@ impl SettingsSource {
             return Ok(());
         }
         let api = kinds::namespaced(&self.client, "OperatorConfiguration", namespace);
-        let parameters =
-            PatchParams { field_manager: Some(STATUS_MANAGER.to_owned()), ..PatchParams::default() };
+        let parameters = PatchParams::apply(STATUS_MANAGER);
         let status: Value =
             json!({"status": {"observedGeneration": fetched.generation, "conditions": after}});
         api.patch_status(name, &parameters, &Patch::Merge(&status)).await.map(|_| ())
@@ -266,16 +265,11 @@ fn merged(before: &[Condition], new: Vec<Condition>, generation: Option<i64>) ->
     let mut after = before.to_vec();
     for mut condition in new {
         condition.observed_generation = generation;
-        match after.iter_mut().find(|old| old.type_ == condition.type_) {
-            Some(old) => {
-                condition.last_transition_time =
-                    if old.status == condition.status { old.last_transition_time.clone() } else { now() };
-                *old = condition;
-            }
-            None => {
-                condition.last_transition_time = now();
-                after.push(condition);
-            }
+        let old = after.iter_mut().find(|old| old.type_ == condition.type_);
+        condition.last_transition_time = since(old.as_deref(), &condition.status, Timestamp::now());
+        match old {
+            Some(old) => *old = condition,
+            None => after.push(condition),
         }
     }
     after
@@ -283,7 +277,7 @@ fn merged(before: &[Condition], new: Vec<Condition>, generation: Option<i64>) ->
 
 /// This moment, RFC 3339 with seconds.
 pub fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    seconds(Timestamp::now())
 }
 
 #[cfg(test)]

@@ -184,23 +184,12 @@ pub enum Action {
 }
 
 impl Action {
-    /// What it may cost.
+    /// What it may cost: that of its lane.
     pub fn risk(&self) -> Risk {
-        match self {
-            Self::DeletePod { .. } | Self::Switchover { .. } | Self::RestartMember { .. } => Risk::Disruptive,
-            Self::Delete { .. } | Self::RemoveFinalizer => Risk::Destructive,
-            Self::AddFinalizer
-            | Self::Apply { .. }
-            | Self::AdoptFields { .. }
-            | Self::ReplaceStatefulSet { .. }
-            | Self::Replace { .. }
-            | Self::PatchMetadata { .. }
-            | Self::CreateOnce(_)
-            | Self::CreateSecret(_)
-            | Self::WriteUserList { .. }
-            | Self::CopyPassword(_)
-            | Self::PatchPatroniConfig(_)
-            | Self::Sql(_) => Risk::Safe,
+        match self.lane() {
+            Lane::Objects | Lane::Config | Lane::Sql => Risk::Safe,
+            Lane::Pods => Risk::Disruptive,
+            Lane::Cleanup => Risk::Destructive,
         }
     }
 

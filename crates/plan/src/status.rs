@@ -211,9 +211,7 @@ fn conditions(
             Some(false) => "False",
             None => "Unknown",
         };
-        let since = condition(before, verdict.kind)
-            .filter(|old| old.status == status)
-            .map_or_else(|| seconds(now), |old| old.last_transition_time.clone());
+        let since = since(condition(before, verdict.kind), status, now);
         Condition {
             type_: verdict.kind.to_owned(),
             status: status.to_owned(),
@@ -226,7 +224,13 @@ fn conditions(
     verdicts.into_iter().map(add_time).collect()
 }
 
+/// When a condition took its status: it keeps the time of `before` while the status stays.
+pub fn since(before: Option<&Condition>, status: &str, now: Timestamp) -> String {
+    let same = before.filter(|old| old.status == status);
+    same.map_or_else(|| seconds(now), |old| old.last_transition_time.clone())
+}
+
 /// RFC 3339 with whole seconds, as Kubernetes writes times.
-fn seconds(now: Timestamp) -> String {
+pub fn seconds(now: Timestamp) -> String {
     now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -136,6 +136,18 @@ async fn when_ready(target: &Target) -> Connection {
     }
 }
 
+/// A server and the superuser's session on it; nothing, visibly, where there is no PostgreSQL.
+async fn begun() -> Option<(Server, Target, Connection)> {
+    let Some(bin) = binaries() else {
+        println!("left out: no PostgreSQL server under /usr/lib/postgresql on this machine");
+        return None;
+    };
+    let server = start(&bin);
+    let superuser = target(&server, "postgres", SUPERUSER_PASSWORD);
+    let connection = when_ready(&superuser).await;
+    Some((server, superuser, connection))
+}
+
 async fn refusal(target: &Target) -> Error {
     connect(target).await.err().expect("the server refuses")
 }
@@ -177,13 +189,7 @@ async fn pass(connection: &Connection, roles: &[Role], passwords: &BTreeMap<&str
 
 #[tokio::test]
 async fn roles_and_databases_come_into_being_and_stay() {
-    let Some(bin) = binaries() else {
-        println!("left out: no PostgreSQL server under /usr/lib/postgresql on this machine");
-        return;
-    };
-    let server = start(&bin);
-    let superuser = target(&server, "postgres", SUPERUSER_PASSWORD);
-    let connection = when_ready(&superuser).await;
+    let Some((server, superuser, connection)) = begun().await else { return };
     let passwords = [("s.postgres", SUPERUSER_PASSWORD), ("s.zalando", "z'\\"), ("s.odd", "f")].into();
     let roles = [role("postgres", "s.postgres"), zalando(), role("odd \"name", "s.odd")];
 
@@ -219,13 +225,7 @@ async fn roles_and_databases_come_into_being_and_stay() {
 /// Schemas, privileges, extensions and the lookup function, as the operator's passes make them.
 #[tokio::test]
 async fn what_is_inside_a_database_comes_into_being_and_stays() {
-    let Some(bin) = binaries() else {
-        println!("left out: no PostgreSQL server under /usr/lib/postgresql on this machine");
-        return;
-    };
-    let server = start(&bin);
-    let superuser = target(&server, "postgres", SUPERUSER_PASSWORD);
-    let connection = when_ready(&superuser).await;
+    let Some((_server, superuser, connection)) = begun().await else { return };
     let names = ["foo_owner", "foo_reader", "foo_writer", "pooler"];
     let roles = names.map(|name| Role { name: name.to_owned(), ..Role::default() });
     let privileges = |schema: Option<&str>| Privileges {

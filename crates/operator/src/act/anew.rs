@@ -2,25 +2,22 @@
 //! delete them only, so they are made anew. Nothing restarts for it.
 
 use kube::Client;
-use kube::api::{DeleteParams, DynamicObject, PostParams, Preconditions};
-use matriarch_plan::ownership::FIELD_MANAGER;
+use kube::api::{DeleteParams, DynamicObject, Preconditions};
 use matriarch_plan::{ObjectPlace, Outcome};
 use serde_json::Value;
 
+use super::kubernetes::{created, written};
+use crate::access::is_missing_right;
 use crate::kinds;
 
 /// Whether a change was refused that can be made in this way.
 pub fn is_needed<T>(kind: &str, result: &kube::Result<T>) -> bool {
-    kind == "PodDisruptionBudget" && matches!(result, Err(kube::Error::Api(status)) if status.is_forbidden())
+    kind == "PodDisruptionBudget" && result.as_ref().is_err_and(is_missing_right)
 }
 
 /// Deletes the object, if it is there, and creates it with this body, or with what it had.
 pub async fn make(client: &Client, place: &ObjectPlace, body: Option<&Value>) -> Outcome {
-    match try_make(client, place, body).await {
-        Ok(()) => Outcome::Applied,
-        Err(kube::Error::Api(status)) if status.is_conflict() => Outcome::Outdated(status.message),
-        Err(error) => Outcome::Failed(error.to_string()),
-    }
+    written(try_make(client, place, body).await)
 }
 
 async fn try_make(client: &Client, place: &ObjectPlace, body: Option<&Value>) -> kube::Result<()> {
@@ -44,6 +41,5 @@ async fn try_make(client: &Client, place: &ObjectPlace, body: Option<&Value>) ->
     if let Some(data) = new.data.as_object_mut() {
         data.remove("status");
     }
-    let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-    api.create(&parameters, &new).await.map(|_| ())
+    api.create(&created(), &new).await.map(|_| ())
 }

@@ -1,11 +1,11 @@
 //! Writes to the API server. Applies are server-side with our field manager; deletions
 //! carry the uid that was seen, so that nothing else can be hit.
 
-use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::api::{
-    Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy,
+    DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy,
 };
+use matriarch_cluster::names::FINALIZER;
 use matriarch_cluster::{CredentialSecret, Intent, Object};
 use matriarch_plan::ownership::FIELD_MANAGER;
 use matriarch_plan::{ObjectPlace, Outcome};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::anew;
 use crate::kinds;
-use crate::observe::{FINALIZER, passwords};
+use crate::observe::passwords;
 
 /// Field manager of metadata on objects that others write too.
 const META_MANAGER: &str = "matriarch-meta";
@@ -25,8 +25,7 @@ pub async fn apply(client: &Client, object: &Object, whole_lists: &[String]) -> 
     if !whole_lists.is_empty() {
         let lists: serde_json::Map<String, Value> =
             whole_lists.iter().map(|list| (list.clone(), object.body["spec"][list].clone())).collect();
-        let parameters =
-            PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let parameters = PatchParams::apply(FIELD_MANAGER);
         let patch = Patch::Merge(json!({ "spec": lists }));
         if let Err(error) = api.patch(&object.name, &parameters, &patch).await {
             return written::<()>(Err(error));
@@ -45,7 +44,7 @@ pub async fn apply(client: &Client, object: &Object, whole_lists: &[String]) -> 
 pub async fn adopt(client: &Client, place: &ObjectPlace, resource_version: &str, fields: &Value) -> Outcome {
     let api = kinds::namespaced(client, &place.kind, &place.namespace);
     let patch = json!({"metadata": {"resourceVersion": resource_version, "managedFields": fields}});
-    let parameters = PatchParams { field_manager: Some(META_MANAGER.to_owned()), ..PatchParams::default() };
+    let parameters = PatchParams::apply(META_MANAGER);
     let adopted = api.patch(&place.name, &parameters, &Patch::Merge(&patch)).await;
     if anew::is_needed(&place.kind, &adopted) {
         return anew::make(client, place, None).await;
@@ -58,7 +57,7 @@ pub async fn patch_metadata(client: &Client, place: &ObjectPlace, uid: &str, met
     let api = kinds::namespaced(client, &place.kind, &place.namespace);
     let mut metadata = metadata.clone();
     metadata["uid"] = json!(uid);
-    let parameters = PatchParams { field_manager: Some(META_MANAGER.to_owned()), ..PatchParams::default() };
+    let parameters = PatchParams::apply(META_MANAGER);
     written(api.patch(&place.name, &parameters, &Patch::Merge(&json!({"metadata": metadata}))).await)
 }
 
@@ -72,7 +71,7 @@ pub async fn replace_stateful_set(client: &Client, object: &Object, uid: &str) -
     if let Some(metadata) = trial["metadata"].as_object_mut() {
         metadata.remove("name");
     }
-    let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), dry_run: true };
+    let parameters = PostParams { dry_run: true, ..created() };
     match serde_json::from_value::<DynamicObject>(trial) {
         Err(error) => return Outcome::Failed(error.to_string()),
         Ok(trial) => {
@@ -95,7 +94,7 @@ pub async fn write_user_list(client: &Client, object: &Object, content: &str) ->
 /// Puts a password into a credentials Secret that exists.
 pub async fn set_password(client: &Client, object: &Object, password: &str) -> Outcome {
     let api = kinds::namespaced(client, "Secret", &object.namespace);
-    let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let parameters = PatchParams::apply(FIELD_MANAGER);
     let patch = Patch::Merge(json!({"stringData": {"password": password}}));
     written(api.patch(&object.name, &parameters, &patch).await)
 }
@@ -103,7 +102,7 @@ pub async fn set_password(client: &Client, object: &Object, password: &str) -> O
 /// Creates an object that nobody may overwrite; that it exists already is fine.
 pub async fn create(client: &Client, object: &Object, body: &Value) -> Outcome {
     let api = kinds::namespaced(client, &object.kind, &object.namespace);
-    let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    let parameters = created();
     let typed: DynamicObject = match serde_json::from_value(body.clone()) {
         Ok(typed) => typed,
         Err(error) => return Outcome::Failed(error.to_string()),
@@ -119,21 +118,10 @@ pub async fn create(client: &Client, object: &Object, body: &Value) -> Outcome {
 /// Creates a credentials Secret with this password.
 pub async fn create_secret(client: &Client, secret: &CredentialSecret, password: &str) -> Outcome {
     let object = &secret.object;
-    let mut typed: Secret = match serde_json::from_value(object.body.clone()) {
-        Ok(typed) => typed,
-        Err(error) => return Outcome::Failed(error.to_string()),
-    };
-    let entries = [("username", secret.username.as_str()), ("password", password)];
-    typed.string_data = Some(entries.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
-    let api: Api<Secret> = Api::namespaced(client.clone(), &object.namespace);
-    let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-    match api.create(&parameters, &typed).await {
-        // Somebody was faster: their password is the source of truth (03 §8.1).
-        Err(kube::Error::Api(status)) if status.is_already_exists() => {
-            Outcome::Outdated("it exists already".to_owned())
-        }
-        result => written(result),
-    }
+    let mut body = object.body.clone();
+    body["stringData"] = json!({"username": secret.username, "password": password});
+    // If somebody was faster, their password is the source of truth (03 §8.1).
+    create(client, object, &body).await
 }
 
 /// Deletes the object of this uid with what belongs to it; that it is gone already is fine.
@@ -191,11 +179,16 @@ async fn change_finalizers(client: &Client, intent: &Intent, change: impl Fn(&mu
         "resourceVersion": live.metadata.resource_version,
         "finalizers": finalizers,
     }});
-    let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let parameters = PatchParams::apply(FIELD_MANAGER);
     written(api.patch(&identity.name, &parameters, &Patch::Merge(&patch)).await)
 }
 
-fn written<T>(result: kube::Result<T>) -> Outcome {
+/// Creations are ours, as applies are.
+pub(super) fn created() -> PostParams {
+    PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }
+}
+
+pub(super) fn written<T>(result: kube::Result<T>) -> Outcome {
     match result {
         Ok(_) => Outcome::Applied,
         Err(kube::Error::Api(status)) if status.is_conflict() => Outcome::Outdated(status.message),

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::{Api, DynamicObject, ListParams};
 use kube::{Client, ResourceExt};
-use matriarch_cluster::{Intent, PasswordSource};
+use matriarch_cluster::{Intent, PasswordSource, names};
 use matriarch_plan::{ClaimSeen, ObjectKey, ObjectSeen, PatroniObject, PodSeen, SecretSeen, Seen};
 use matriarch_settings::Settings;
 use serde_json::Value;
@@ -341,13 +341,13 @@ impl Store {
 
     fn keys(self, cluster: &str) -> Vec<ObjectKey> {
         let (kind, leader) = match self {
-            Self::ConfigMaps => ("ConfigMap", format!("{cluster}-leader")),
+            Self::ConfigMaps => ("ConfigMap", names::patroni_object(cluster, "leader")),
             Self::Endpoints => ("Endpoints", cluster.to_owned()),
             Self::Etcd => return Vec::new(),
         };
-        let others = ["config", "sync", "failover"].map(|suffix| format!("{cluster}-{suffix}"));
+        let others = ["config", "sync", "failover"].map(|suffix| names::patroni_object(cluster, suffix));
         let objects = std::iter::once(leader).chain(others).map(|name| ObjectKey::new(kind, &name));
-        let service = ObjectKey::new("Service", &format!("{cluster}-config"));
+        let service = ObjectKey::new("Service", &names::patroni_object(cluster, "config"));
         objects.chain((self == Self::Endpoints).then_some(service)).collect()
     }
 }
@@ -393,7 +393,7 @@ pub async fn patroni_objects(
 pub fn leader_by_label(pods: &Seen<Vec<PodSeen>>) -> Seen<String> {
     let Seen::Present(pods) = pods else { return Seen::Unknown("the pods cannot be listed".to_owned()) };
     let labelled: Vec<&PodSeen> =
-        pods.iter().filter(|pod| pod.role_label.as_deref() == Some("master")).collect();
+        pods.iter().filter(|pod| pod.role_label.as_deref() == Some(names::PRIMARY)).collect();
     match labelled.as_slice() {
         [] => Seen::Absent,
         [pod] => Seen::Present(pod.name.clone()),

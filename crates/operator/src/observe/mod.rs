@@ -16,13 +16,11 @@ pub use sql::{COMMON, connect};
 use std::collections::BTreeMap;
 
 use kube::Client;
+use matriarch_cluster::names::FINALIZER;
 use matriarch_cluster::{Cluster, Intent, render_with};
 use matriarch_plan::{Observation, Seen};
 use matriarch_settings::Settings;
 use serde_json::Value;
-
-/// The finalizer of the contract (01 §1.5).
-pub const FINALIZER: &str = "postgres-operator.acid.zalan.do";
 
 /// What it takes to look.
 #[derive(Clone)]
