@@ -3,6 +3,7 @@
 //!
 //! Nothing here reads a clock, a network or a random number. Everything that was not
 //! seen is [`Seen::Unknown`], and no disruptive or destructive step rests on an unknown.
+//! Which cluster is looked at when is decided by the [`scheduler`].
 
 pub mod action;
 pub mod consequence;
@@ -20,6 +21,7 @@ pub mod pod_annotations;
 pub mod preview;
 pub mod protection;
 pub mod rolling;
+pub mod scheduler;
 pub mod secrets;
 pub mod seen;
 mod slots;
