@@ -1,6 +1,7 @@
 //! Vectors of reference 03 about comparing.
 
-use matriarch_plan::difference::{differences, template_differences};
+use matriarch_plan::Consequence;
+use matriarch_plan::difference::{differences, object_differences, template_differences};
 use serde_json::{Value, json};
 
 /// 03 §17.3: two texts of `SPILO_CONFIGURATION`, and whether pods stay.
@@ -165,5 +166,30 @@ fn d39_sizes_are_compared_as_quantities() {
         [("1.5Gi", "1Gi", false), ("1000Mi", "1Gi", false), ("10G", "10Gi", false), ("1024Mi", "1Gi", true)]
     {
         assert_eq!(paths(&claim(wanted), &claim(live)).is_empty(), same, "{wanted} {live}");
+    }
+}
+
+/// 03 §17.14: the original counts whole GiB, so that 1.5Gi is 1 and 1000Mi is 0; ours compares the
+/// amounts themselves, however they are spelled.
+#[test]
+fn vectors_03_17_14_volume_sizes() {
+    let set = |size: &str| {
+        json!({"spec": {"volumeClaimTemplates": [{
+            "metadata": {"name": "pgdata"},
+            "spec": {"resources": {"requests": {"storage": size}}},
+        }]}})
+    };
+    for (wanted, live, same) in [
+        ("1Gi", "1Gi", true),
+        ("1Gi", "1024Mi", true),
+        ("1Gi", "1073741824", true),
+        ("1.5Gi", "1Gi", false),
+        ("1536Mi", "1.5Gi", true),
+        ("1000Mi", "1Gi", false),
+        ("1000Mi", "0", false),
+    ] {
+        let found = object_differences("StatefulSet", &set(wanted), &set(live));
+        assert_eq!(found.is_empty(), same, "{wanted} and {live}: {found:?}");
+        assert!(found.iter().all(|found| found.consequence == Consequence::Replace), "{found:?}");
     }
 }

@@ -19,6 +19,7 @@ mod environment;
 mod examples;
 mod objects;
 mod poolers;
+mod prepared;
 mod resources;
 mod services;
 mod version;

@@ -52,6 +52,39 @@ fn vectors_03_17_12_sizes() {
     }
 }
 
+/// "No update": an empty section changes nothing that the flag had not asked for.
+#[test]
+fn vectors_03_17_12_no_section_and_an_empty_one() {
+    let without = of(json!({"enableConnectionPooler": true, "enableReplicaConnectionPooler": true}));
+    let with = of(json!({"enableConnectionPooler": true, "enableReplicaConnectionPooler": true,
+        "connectionPooler": {}}));
+    assert_eq!(without.poolers.len(), 2);
+    assert_eq!(without.poolers, with.poolers);
+}
+
+#[test]
+fn vectors_03_17_12_a_changed_image_or_number_changes_the_deployment() {
+    let spec = json!({"enableConnectionPooler": true});
+    let before = of(spec.clone()).poolers[0].deployment.body.clone();
+    for (settings, path, value) in [
+        (
+            Settings { connection_pooler_image: "pooler:2".to_owned(), ..Settings::default() },
+            "/spec/template/spec/containers/0/image",
+            json!("pooler:2"),
+        ),
+        (
+            Settings { connection_pooler_number_of_instances: 5, ..Settings::default() },
+            "/spec/replicas",
+            json!(5),
+        ),
+    ] {
+        let after =
+            intent(&manifest("acid-test", spec.clone()), &settings).poolers[0].deployment.body.clone();
+        assert_eq!(after.pointer(path), Some(&value));
+        assert_ne!(before.pointer(path), Some(&value));
+    }
+}
+
 #[test]
 fn vectors_03_17_12_variables() {
     let found = pooler_variables(&of(json!({"connectionPooler": {}})));
