@@ -11,6 +11,7 @@ pub mod deletion;
 pub mod difference;
 pub mod executor;
 mod lazy;
+pub mod lease;
 pub mod objects;
 pub mod observation;
 pub mod ownership;
