@@ -7,6 +7,7 @@
 
 #![allow(clippy::print_stdout, reason = "tests report to the person who runs them")]
 
+pub mod api_server;
 pub mod cluster;
 pub mod kubectl;
 pub mod node;

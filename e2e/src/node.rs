@@ -44,7 +44,7 @@ impl Drop for Down {
 }
 
 fn node_command(name: &str, state: &str) -> Result<()> {
-    xtask(&["node", name, state])
+    xtask(&["node", name, state]).map(drop)
 }
 
 /// Gives the nodes' images one more name: `cargo xtask tag IMAGE NAME`. The same content under
@@ -53,11 +53,11 @@ fn node_command(name: &str, state: &str) -> Result<()> {
 /// # Errors
 /// When the command fails: only nodes of the local cluster can be told.
 pub fn tag_image(image: &str, name: &str) -> Result<()> {
-    xtask(&["tag", image, name])
+    xtask(&["tag", image, name]).map(drop)
 }
 
 /// The program is the one that runs the tests, if it says so; it needs no build then.
-fn xtask(arguments: &[&str]) -> Result<()> {
+pub(crate) fn xtask(arguments: &[&str]) -> Result<String> {
     let mut command = match std::env::var_os("MATRIARCH_XTASK") {
         Some(program) => Command::new(program),
         None => {
@@ -75,7 +75,7 @@ fn xtask(arguments: &[&str]) -> Result<()> {
         let said = String::from_utf8_lossy(&output.stderr);
         bail!("cargo xtask {}: {}", arguments.join(" "), said.trim_end());
     }
-    Ok(())
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// A label of a node until this is dropped.

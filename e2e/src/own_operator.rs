@@ -25,6 +25,8 @@ pub const CONTROLLER: &str = "acid.zalan.do/controller";
 
 const SHARED_CONFIG_MAP: &str = "configmap/matriarch";
 const SHARED_ROLE: &str = "matriarch";
+/// What it may do in its own namespace.
+const SHARED_OWN_ROLE: &str = "role/matriarch";
 const PORT: u16 = 8080;
 
 /// What an operator is started with.
@@ -33,6 +35,7 @@ pub struct Start {
     settings: BTreeMap<String, String>,
     environment: BTreeMap<String, Option<String>>,
     cluster_role: String,
+    replicas: u32,
 }
 
 impl Start {
@@ -54,6 +57,13 @@ impl Start {
     #[must_use]
     pub fn cluster_role(mut self, name: &str) -> Self {
         self.cluster_role = name.to_owned();
+        self
+    }
+
+    /// So many of them, of which one acts.
+    #[must_use]
+    pub fn replicas(mut self, replicas: u32) -> Self {
+        self.replicas = replicas;
         self
     }
 
@@ -79,7 +89,12 @@ impl Start {
             {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": NAME}},
             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": NAME}, "data": data},
             binding(&self.kubectl, &self.cluster_role)?,
-            deployment(&namespace, &self.environment)?,
+            {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": NAME},
+                "rules": operator::kubectl().json(&[SHARED_OWN_ROLE])?["rules"]},
+            {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": NAME},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": NAME},
+                "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": namespace}]},
+            deployment(&namespace, self.replicas, &self.environment)?,
         ]});
         self.kubectl.run_with_input(&["create", "-f", "-"], &objects.to_string())?;
         Ok(OwnOperator { kubectl: self.kubectl })
@@ -100,6 +115,7 @@ impl OwnOperator {
             settings: BTreeMap::new(),
             environment: BTreeMap::new(),
             cluster_role: SHARED_ROLE.to_owned(),
+            replicas: 1,
         }
     }
 
@@ -176,6 +192,19 @@ impl OwnOperator {
         Ok((text("name"), text("uid"), restarts.unwrap_or_default()))
     }
 
+    /// The pod that acts: the holder of its Lease.
+    ///
+    /// # Errors
+    /// When there is no Lease yet, or nobody holds it.
+    pub fn leader(&self) -> Result<String> {
+        let leases = self.kubectl.json(&["leases"])?;
+        let items = leases["items"].as_array().context("no list of leases")?;
+        ensure!(items.len() == 1, "{} leases instead of one", items.len());
+        let holder = items[0]["spec"]["holderIdentity"].as_str().unwrap_or_default();
+        let (pod, _) = holder.rsplit_once('_').context("nobody holds the lease")?;
+        Ok(pod.to_owned())
+    }
+
     /// `GET path` of its HTTP server, through a forwarded port; redirects are followed.
     ///
     /// # Errors
@@ -208,10 +237,10 @@ fn binding(kubectl: &Kubectl, cluster_role: &str) -> Result<Value> {
 }
 
 /// The shared operator's Deployment with another name, account and environment.
-fn deployment(namespace: &str, changes: &BTreeMap<String, Option<String>>) -> Result<Value> {
+fn deployment(namespace: &str, replicas: u32, changes: &BTreeMap<String, Option<String>>) -> Result<Value> {
     let shared = operator::kubectl().json(&[operator::DEPLOYMENT])?;
     let mut spec = shared["spec"].clone();
-    spec["replicas"] = json!(1);
+    spec["replicas"] = json!(replicas);
     spec["template"]["spec"]["serviceAccountName"] = json!(NAME);
     spec["template"]["spec"]["serviceAccount"] = json!(NAME);
     let container = &mut spec["template"]["spec"]["containers"][0];

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -12,7 +13,7 @@ use crate::wait::{Look, wait_until};
 /// Writes rows, each in a transaction and a connection of its own, until it is stopped.
 pub struct Writer {
     process: Background,
-    acknowledged: Arc<Mutex<Vec<u64>>>,
+    acknowledged: Arc<Mutex<Vec<(u64, Instant)>>>,
 }
 
 impl Writer {
@@ -37,7 +38,7 @@ impl Writer {
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
                 if let (Ok(number), Ok(mut all)) = (line.trim().parse(), heard.lock()) {
-                    all.push(number);
+                    all.push((number, Instant::now()));
                 }
             }
         });
@@ -49,6 +50,14 @@ impl Writer {
     /// How many rows were acknowledged so far.
     pub fn count(&self) -> usize {
         self.acknowledged.lock().map_or(0, |all| all.len())
+    }
+
+    /// The longest time between two acknowledgements after `since`: how long nothing could be
+    /// written.
+    pub fn longest_pause(&self, since: Instant) -> Duration {
+        let all = self.acknowledged.lock().map(|all| all.clone()).unwrap_or_default();
+        let times: Vec<Instant> = all.into_iter().map(|(_, at)| at).filter(|at| *at >= since).collect();
+        times.windows(2).map(|two| two[1] - two[0]).max().unwrap_or_default()
     }
 
     /// Waits until five more rows are acknowledged.
@@ -74,7 +83,8 @@ impl Writer {
         let stored: std::collections::BTreeSet<u64> =
             stored.lines().filter_map(|line| line.trim().parse().ok()).collect();
         let all = self.acknowledged.lock().map(|all| all.clone()).unwrap_or_default();
-        let lost: Vec<_> = all.iter().filter(|number| !stored.contains(number)).collect();
+        let lost: Vec<_> =
+            all.iter().map(|(number, _)| number).filter(|number| !stored.contains(number)).collect();
         if !lost.is_empty() {
             bail!("{} acknowledged rows are lost: {lost:?}", lost.len());
         }

@@ -11,6 +11,7 @@ mod controller_id;
 mod events;
 mod http;
 mod kinds;
+mod lease;
 mod logging;
 mod metrics;
 mod namespaces;

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use serde_json::json;
 
 use super::part::{Part, program};
 use super::status::Board;
@@ -18,6 +19,7 @@ const READY_WITHIN: Duration = Duration::from_secs(120);
 /// Starts all four; returns when the API server is ready.
 pub fn start(board: &Board) -> Result<()> {
     etcd().keep(board)?;
+    files::write_atomically(Path::new(&format!("{INSIDE}/audit-policy.json")), &audit_policy())?;
     api_server().keep(board)?;
     wait_until_ready()?;
     controllers().keep(board)?;
@@ -92,8 +94,30 @@ fn api_server() -> Part {
             format!("--service-cluster-ip-range={}", network::SERVICE_RANGE),
             "--authorization-mode=Node,RBAC".into(),
             "--allow-privileged=true".into(),
+            format!("--audit-policy-file={INSIDE}/audit-policy.json"),
+            format!("--audit-log-path={INSIDE}/audit.log"),
+            "--audit-log-maxsize=200".into(),
+            "--audit-log-maxbackup=1".into(),
         ],
     )
+}
+
+/// What pods write, and no more than who, what and when: tests count an operator's writes.
+fn audit_policy() -> String {
+    json!({
+        "apiVersion": "audit.k8s.io/v1", "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [
+            {"level": "None", "namespaces": ["kube-system"]},
+            {
+                "level": "Metadata",
+                "userGroups": ["system:serviceaccounts"],
+                "verbs": ["create", "update", "patch", "delete", "deletecollection"],
+            },
+            {"level": "None"},
+        ],
+    })
+    .to_string()
 }
 
 fn controllers() -> Part {
