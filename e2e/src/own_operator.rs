@@ -26,7 +26,7 @@ pub const CONTROLLER: &str = "acid.zalan.do/controller";
 const SHARED_CONFIG_MAP: &str = "configmap/matriarch";
 const SHARED_ROLE: &str = "matriarch";
 /// What it may do in its own namespace.
-const SHARED_OWN_ROLE: &str = "role/matriarch";
+const SHARED_OWN_ROLE: &str = "role/matriarch-lease";
 const PORT: u16 = 8080;
 
 /// What an operator is started with.
