@@ -3,6 +3,7 @@
 
 mod create;
 mod moment;
+mod scale;
 mod sight;
 mod table;
 
@@ -18,13 +19,18 @@ pub enum Arguments {
     /// From the manifest to two streaming members with their users and database, beside
     /// the same image's Patroni pair from a hand-written StatefulSet.
     Create(create::Arguments),
+    /// A thousand clusters on a control plane of their own, with nodes that nobody runs and one
+    /// process in place of every Patroni.
+    Scale(scale::Arguments),
 }
 
 /// Measures and prints.
 pub fn bench(arguments: &Arguments) -> Result<()> {
     let checkout = Checkout::find()?;
-    let Arguments::Create(create) = arguments;
-    create::create(&checkout, create)
+    match arguments {
+        Arguments::Create(create) => create::create(&checkout, create),
+        Arguments::Scale(scale) => scale::scale(&checkout, scale),
+    }
 }
 
 /// The local cluster, brought up unless it is up, or a context of the user's own.

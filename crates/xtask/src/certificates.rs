@@ -42,7 +42,7 @@ pub fn clients(nodes: usize) -> Vec<Client> {
 }
 
 /// Writes every key and certificate that is not there yet into `dir`.
-pub fn ensure(dir: &Path, nodes: usize) -> Result<()> {
+pub fn ensure(dir: &Path, clients: &[Client]) -> Result<()> {
     fs::create_dir_all(dir)?;
     fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
     let authority = authority(dir)?;
@@ -55,7 +55,7 @@ pub fn ensure(dir: &Path, nodes: usize) -> Result<()> {
     server.subject_alt_names = CertificateParams::new(server_names())?.subject_alt_names;
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     issue(dir, "server", server, &authority)?;
-    for client in clients(nodes) {
+    for client in clients {
         let mut client_params = params(&client.user, client.group);
         client_params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         issue(dir, &client.name, client_params, &authority)?;

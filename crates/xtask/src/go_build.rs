@@ -1,5 +1,5 @@
-//! The binary with all Go parts: built once per machine for each content of
-//! `dev/kubernetes`, under a lock, so that two checkouts never build it twice.
+//! Programs from Go modules: built once per machine for each content of their folder, under a
+//! lock, so that two checkouts never build one twice.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -25,20 +25,47 @@ pub const PARTS: [&str; 8] = [
     "kubectl",
 ];
 
-/// Without the version the server calls itself v0.0.0 and clients stumble.
-const LINKER_FLAGS: &str = "-s -w \
+/// A folder with a Go module and what is made from it.
+#[derive(Debug, Clone, Copy)]
+pub struct Module {
+    /// Folder below `dev`, also in the cache.
+    folder: &'static str,
+    /// The binary.
+    program: &'static str,
+    linker_flags: &'static str,
+    /// About how many packages a build from nothing compiles.
+    packages: usize,
+    /// What a person should know about the time that takes.
+    how_long: &'static str,
+}
+
+/// The binary with all parts of Kubernetes. Without the version the server calls itself v0.0.0
+/// and clients stumble.
+pub const KUBERNETES: Module = Module {
+    folder: "kubernetes",
+    program: "parts",
+    linker_flags: "-s -w \
     -X k8s.io/component-base/version.gitVersion=v1.37.2 \
     -X k8s.io/component-base/version.gitMajor=1 \
-    -X k8s.io/component-base/version.gitMinor=37";
+    -X k8s.io/component-base/version.gitMinor=37",
+    packages: 2700,
+    how_long: "compiling Kubernetes: the longest stage, about 10 minutes on 2 cores when nothing is cached",
+};
 
-/// About how many packages a build from nothing compiles.
-const PACKAGES: usize = 2700;
+/// What keeps nodes and pods alive that nobody runs.
+pub const KWOK: Module = Module {
+    folder: "kwok",
+    program: "kwok",
+    linker_flags: "-s -w",
+    packages: 1300,
+    how_long: "compiling kwok: about 3 minutes on 2 cores when nothing is cached",
+};
 
-/// The binary, from the cache or built now.
-pub fn ensure(checkout: &Checkout, stage: &Stage) -> Result<PathBuf> {
-    let source = checkout.root.join("dev/kubernetes");
-    let dir = cache()?.join("kubernetes").join(key(&source)?);
-    let binary = dir.join("parts");
+/// The binary of a module, from the cache or built now.
+pub fn ensure(checkout: &Checkout, module: &Module, stage: &Stage) -> Result<PathBuf> {
+    let source = checkout.root.join("dev").join(module.folder);
+    let dir = cache()?.join(module.folder).join(key(&source, module.linker_flags)?);
+    let binary = dir.join(module.program);
     if binary.is_file() {
         return Ok(binary);
     }
@@ -49,30 +76,30 @@ pub fn ensure(checkout: &Checkout, stage: &Stage) -> Result<PathBuf> {
         lock.lock()?;
     }
     if !binary.is_file() {
-        build(checkout, &source, &binary, stage)?;
+        build(checkout, module, &source, &binary, stage)?;
     }
     Ok(binary)
 }
 
 /// Content of the module and everything else that changes the result.
-fn key(source: &Path) -> Result<String> {
+fn key(source: &Path, linker_flags: &str) -> Result<String> {
     let mut digest = Sha256::new();
     for name in ["go.mod", "go.sum", "main.go"] {
         let path = source.join(name);
         digest.update(fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
         digest.update([0]);
     }
-    digest.update(LINKER_FLAGS);
+    digest.update(linker_flags);
     digest.update(std::env::consts::ARCH);
     Ok(hex(&digest.finalize())[..16].to_owned())
 }
 
-fn build(checkout: &Checkout, source: &Path, binary: &Path, stage: &Stage) -> Result<()> {
+fn build(checkout: &Checkout, module: &Module, source: &Path, binary: &Path, stage: &Stage) -> Result<()> {
     let go = go_toolchain::ensure(checkout, stage)?;
-    stage.say("compiling Kubernetes: the longest stage, about 10 minutes on 2 cores when nothing is cached");
+    stage.say(module.how_long);
     let draft = binary.with_extension("draft");
     let mut child = Command::new(&go)
-        .args(["build", "-v", "-trimpath", "-ldflags", LINKER_FLAGS, "-o"])
+        .args(["build", "-v", "-trimpath", "-ldflags", module.linker_flags, "-o"])
         .arg(&draft)
         .arg(".")
         .current_dir(source)
@@ -89,7 +116,7 @@ fn build(checkout: &Checkout, source: &Path, binary: &Path, stage: &Stage) -> Re
             stage.step(&line);
         } else if !line.contains(' ') {
             compiled += 1;
-            stage.step(&format!("{compiled} of about {PACKAGES} packages compiled"));
+            stage.step(&format!("{compiled} of about {} packages compiled", module.packages));
         }
         lines.push(line);
     }
@@ -132,10 +159,11 @@ mod tests {
         for name in ["go.mod", "go.sum", "main.go"] {
             fs::write(dir.join(name), name).expect("a file");
         }
-        let before = key(&dir).expect("a key");
-        assert_eq!(before, key(&dir).expect("a key"));
+        let before = key(&dir, "-s").expect("a key");
+        assert_eq!(before, key(&dir, "-s").expect("a key"));
+        assert_ne!(before, key(&dir, "-w").expect("a key"));
         fs::write(dir.join("main.go"), "other").expect("a file");
-        assert_ne!(before, key(&dir).expect("a key"));
+        assert_ne!(before, key(&dir, "-s").expect("a key"));
         fs::remove_dir_all(&dir).expect("removed");
     }
 }

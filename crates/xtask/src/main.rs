@@ -28,6 +28,7 @@ mod sweep;
 mod target;
 mod test;
 mod up;
+mod world;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -82,6 +83,9 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         words: Vec<String>,
     },
+    /// A control plane without kubelets in namespaces of its own, until standard input ends.
+    #[command(hide = true)]
+    World(world::Arguments),
     #[command(hide = true)]
     Supervise { state: PathBuf },
     #[command(hide = true)]
@@ -114,6 +118,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Import { files } => import::files(&files).map(done),
         Task::Tag { image, name } => import::tag(&image, &name).map(done),
         Task::Enter { words } => import::enter(&words),
+        Task::World(arguments) => world::world(&arguments).map(done),
         Task::Supervise { state } => supervisor::outer(&state).map(done),
         Task::Init { state } => supervisor::init(&state).map(done),
         Task::Inside { state } => supervisor::inside(&state).map(done),

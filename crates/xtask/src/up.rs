@@ -70,7 +70,7 @@ fn local(checkout: &Checkout, arguments: &Arguments, progress: &Progress) -> Res
     let _alone = alone(checkout)?;
     sweep::orphans()?;
     thread::scope(|scope| {
-        let parts = scope.spawn(|| progress.stage("kubernetes", |stage| go_build::ensure(checkout, stage)));
+        let parts = scope.spawn(|| progress.stage("kubernetes", |stage| go_build::ensure(checkout, &go_build::KUBERNETES, stage)));
         let packages = progress.stage("packages", packages::ensure);
         let build = || progress.stage("images", |stage| images::ensure(&|text| stage.step(text)));
         let images = (packages.is_ok() && !arguments.bare).then(|| scope.spawn(build));
@@ -188,8 +188,9 @@ fn wait_until_running(checkout: &Checkout, stage: &Stage) -> Result<()> {
 
 fn credentials(checkout: &Checkout, cluster: &Cluster) -> Result<()> {
     let pki = checkout.state().join("pki");
-    certificates::ensure(&pki, cluster.nodes)?;
-    for client in certificates::clients(cluster.nodes) {
+    let clients = certificates::clients(cluster.nodes);
+    certificates::ensure(&pki, &clients)?;
+    for client in clients {
         // The nodes are in namespaces of their own and come over the bridge.
         let host = match client.group {
             "system:nodes" | "system:node-proxier" => network::BRIDGE_ADDRESS,

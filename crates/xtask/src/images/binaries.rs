@@ -9,13 +9,17 @@ use crate::shell;
 
 /// Compiles one package in the development profile and returns its program, debug information included.
 pub fn build(root: &Path, package: &str) -> Result<PathBuf> {
+    build_with(root, package, &[])
+}
+
+/// The same with more arguments for cargo.
+pub fn build_with(root: &Path, package: &str, more: &[&str]) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command =
         shell::command(cargo, ["build", "--message-format=json-render-diagnostics", "-p", package]);
-    shell::without_cargos_own(&mut command).current_dir(root);
-    let messages = shell::output(&mut command).with_context(|| {
-        format!("cannot compile {package} for its image: fix the errors and run this again")
-    })?;
+    shell::without_cargos_own(&mut command).args(more).current_dir(root);
+    let messages = shell::output(&mut command)
+        .with_context(|| format!("cannot compile {package}: fix the errors and run this again"))?;
     executable(&messages, package).with_context(|| format!("cargo built no program {package}"))
 }
 

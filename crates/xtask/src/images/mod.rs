@@ -5,7 +5,7 @@
 //! finished archives are cached once per machine under names that follow from what went into them.
 
 mod base;
-mod binaries;
+pub mod binaries;
 mod builder;
 mod debian;
 mod store;

@@ -16,14 +16,25 @@ use crate::{files, network, shell};
 /// How long the API server may take to its first ready answer.
 const READY_WITHIN: Duration = Duration::from_secs(120);
 
+/// Flags beyond those of every cluster; the last of two with the same name counts.
+#[derive(Debug, Default)]
+pub struct Flags {
+    /// Of the API server.
+    pub api_server: Vec<String>,
+    /// Of the controller manager.
+    pub controllers: Vec<String>,
+    /// Of the scheduler.
+    pub scheduler: Vec<String>,
+}
+
 /// Starts all four; returns when the API server is ready.
-pub fn start(board: &Board) -> Result<()> {
+pub fn start(board: &Board, flags: Flags) -> Result<()> {
     etcd().keep(board)?;
     files::write_atomically(Path::new(&format!("{INSIDE}/audit-policy.json")), &audit_policy())?;
-    api_server().keep(board)?;
+    api_server().with(flags.api_server).keep(board)?;
     wait_until_ready()?;
-    controllers().keep(board)?;
-    scheduler().keep(board)
+    controllers().with(flags.controllers).keep(board)?;
+    scheduler().with(flags.scheduler).keep(board)
 }
 
 /// Kubectl as the administrator, inside.

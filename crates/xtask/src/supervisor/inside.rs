@@ -7,7 +7,8 @@ use std::thread;
 use anyhow::{Context, Result};
 
 use super::status::Board;
-use super::{control_plane, dns, mounts, node, provisioner};
+use super::control_plane::{self, Flags};
+use super::{dns, mounts, node, provisioner, world};
 use crate::checkout::INSIDE;
 use crate::cluster::Cluster;
 use crate::network;
@@ -17,7 +18,11 @@ use crate::shell;
 pub fn inside(state: &Path) -> Result<()> {
     mounts::prepare(state)?;
     let board = Board::new(Path::new(INSIDE));
-    if let Err(error) = bring_up(&board) {
+    let brought_up = match world::World::read(Path::new(INSIDE))? {
+        Some(world) => world::bring_up(&world, &board),
+        None => bring_up(&board),
+    };
+    if let Err(error) = brought_up {
         board.fail(&format!("{error:#}"));
         return Err(error);
     }
@@ -32,7 +37,7 @@ fn bring_up(board: &Board) -> Result<()> {
     board.stage("network");
     bridge()?;
     board.stage("control plane");
-    control_plane::start(board)?;
+    control_plane::start(board, Flags::default())?;
     board.stage("nodes");
     thread::scope(|scope| {
         let nodes: Vec<_> = (1..=cluster.nodes)

@@ -19,6 +19,7 @@ mod outer;
 mod part;
 mod provisioner;
 pub mod status;
+pub mod world;
 
 pub use init::init;
 pub use inside::inside;

@@ -29,6 +29,12 @@ impl Part {
         Self { name: name.to_owned(), words }
     }
 
+    /// The same with more arguments.
+    pub fn with(mut self, more: Vec<String>) -> Self {
+        self.words.extend(more);
+        self
+    }
+
     /// Starts it, and keeps it running from a thread of its own.
     pub fn keep(self, board: &Board) -> Result<()> {
         let board = board.clone();
