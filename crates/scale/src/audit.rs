@@ -61,7 +61,8 @@ impl Requests {
     pub fn most(&self, count: usize) -> String {
         let mut all: Vec<_> = self.counts.iter().collect();
         all.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-        let shown = all.iter().take(count).map(|((verb, resource), count)| format!("{verb} {resource} {count}"));
+        let shown =
+            all.iter().take(count).map(|((verb, resource), count)| format!("{verb} {resource} {count}"));
         shown.collect::<Vec<_>>().join(", ")
     }
 }

@@ -157,7 +157,8 @@ pub fn verified(metrics: &BTreeMap<String, f64>) -> usize {
 
 /// How many clusters the operator calls ready.
 pub fn ready(metrics: &BTreeMap<String, f64>) -> usize {
-    let ready = |(name, value): &(&String, &f64)| name.starts_with("matriarch_cluster_ready{") && **value > 0.5;
+    let ready =
+        |(name, value): &(&String, &f64)| name.starts_with("matriarch_cluster_ready{") && **value > 0.5;
     metrics.iter().filter(ready).count()
 }
 

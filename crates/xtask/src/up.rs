@@ -70,7 +70,9 @@ fn local(checkout: &Checkout, arguments: &Arguments, progress: &Progress) -> Res
     let _alone = alone(checkout)?;
     sweep::orphans()?;
     thread::scope(|scope| {
-        let parts = scope.spawn(|| progress.stage("kubernetes", |stage| go_build::ensure(checkout, &go_build::KUBERNETES, stage)));
+        let parts = scope.spawn(|| {
+            progress.stage("kubernetes", |stage| go_build::ensure(checkout, &go_build::KUBERNETES, stage))
+        });
         let packages = progress.stage("packages", packages::ensure);
         let build = || progress.stage("images", |stage| images::ensure(&|text| stage.step(text)));
         let images = (packages.is_ok() && !arguments.bare).then(|| scope.spawn(build));

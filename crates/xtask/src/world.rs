@@ -98,7 +98,8 @@ impl World {
                 stage.say(&status.stage);
                 last.clone_from(&status.stage);
             }
-            let ended = self.namespaces.try_wait()?.map(|status| format!("its supervisor ended with {status}"));
+            let ended =
+                self.namespaces.try_wait()?.map(|status| format!("its supervisor ended with {status}"));
             let late = (start.elapsed() > READY_WITHIN).then(|| format!("not done after {READY_WITHIN:?}"));
             if let Some(why) = status.error.or(ended).or(late) {
                 let words = files::tail(&self.state.join("logs/supervisor.log"), 15);
@@ -191,8 +192,10 @@ fn audit_policy() -> String {
 /// What an operator finds: the definitions, and of `deploy/operator` all but the operator.
 fn manifests(checkout: &Checkout, to: &Path) -> Result<()> {
     let from = checkout.root.join("deploy");
-    for name in ["crds/crds.yaml", "operator/namespace.yaml", "operator/rbac.yaml", "operator/pod-rbac.yaml"] {
-        let text = fs::read_to_string(from.join(name)).with_context(|| format!("cannot read deploy/{name}"))?;
+    for name in ["crds/crds.yaml", "operator/namespace.yaml", "operator/rbac.yaml", "operator/pod-rbac.yaml"]
+    {
+        let text =
+            fs::read_to_string(from.join(name)).with_context(|| format!("cannot read deploy/{name}"))?;
         files::write_atomically(&to.join(name), &text)?;
     }
     Ok(())

@@ -146,6 +146,9 @@ mod tests {
         let figures = Figures { verified: Duration::from_millis(1500), ..Figures::default() };
         let later = Figures { verified: Duration::from_secs(15), ..Figures::default() };
         let table = table(&BTreeMap::from([(100, figures), (1000, later)]));
-        assert!(table.contains("start → verified, s                       1.50        15      1.00"), "{table}");
+        assert!(
+            table.contains("start → verified, s                       1.50        15      1.00"),
+            "{table}"
+        );
     }
 }

@@ -43,7 +43,8 @@ impl Member {
         pod.labels().get("statefulset.kubernetes.io/pod-name")?;
         let ordinal = pod.name_any().rsplit('-').next()?.parse().ok()?;
         let status = pod.status.clone().unwrap_or_default();
-        let ready = status.conditions.iter().flatten().any(|one| one.type_ == "Ready" && one.status == "True");
+        let ready =
+            status.conditions.iter().flatten().any(|one| one.type_ == "Ready" && one.status == "True");
         Some(Self {
             uid: pod.uid().unwrap_or_default(),
             ordinal,
@@ -151,7 +152,8 @@ impl Cluster {
 
     /// `GET /cluster`.
     pub fn view(&self, scope: &str) -> Value {
-        let members: Vec<Value> = self.members.iter().map(|(name, member)| self.shown(name, member)).collect();
+        let members: Vec<Value> =
+            self.members.iter().map(|(name, member)| self.shown(name, member)).collect();
         json!({"members": members, "scope": scope})
     }
 
@@ -312,7 +314,8 @@ mod tests {
     #[test]
     fn a_patch_merges_and_marks_what_needs_a_restart() {
         let mut cluster = cluster(&[true, true]);
-        let patch = json!({"ttl": 20, "postgresql": {"parameters": {"max_connections": "50", "work_mem": "1MB"}}});
+        let patch =
+            json!({"ttl": 20, "postgresql": {"parameters": {"max_connections": "50", "work_mem": "1MB"}}});
         assert_eq!(cluster.patch(&patch).map(|all| all["ttl"].clone()), Some(json!(20)));
         assert_eq!(cluster.status("c-1")["pending_restart_reason"]["max_connections"]["new_value"], "50");
         let gone = cluster.patch(&json!({"ttl": null}));

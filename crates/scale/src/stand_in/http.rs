@@ -132,7 +132,8 @@ async fn switch_over(stand_in: &StandIn, key: &Key, body: &Value) -> Response {
     while start.elapsed() < SWITCHOVER {
         let written = stand_in.cluster(key).and_then(|cluster| cluster.written_leader);
         if written.as_deref() == Some(candidate) {
-            return (StatusCode::OK, format!("Successfully switched over to \"{candidate}\"")).into_response();
+            return (StatusCode::OK, format!("Successfully switched over to \"{candidate}\""))
+                .into_response();
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -150,4 +151,3 @@ fn restart(stand_in: &StandIn, key: &Key, pod: &str) -> Response {
         _ => (StatusCode::SERVICE_UNAVAILABLE, "restart conditions are not satisfied").into_response(),
     }
 }
-

@@ -104,9 +104,11 @@ impl StandIn {
 
     /// What is written about a cluster is looked at again.
     fn touch(&self, key: &Key) {
-        let sum = key.0.bytes().chain(key.1.bytes()).fold(7usize, |sum, byte| {
-            sum.wrapping_mul(31).wrapping_add(usize::from(byte))
-        });
+        let sum = key
+            .0
+            .bytes()
+            .chain(key.1.bytes())
+            .fold(7usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
         // Writers live as long as the process.
         let _ = self.writers[sum % WRITERS].send(key.clone());
     }

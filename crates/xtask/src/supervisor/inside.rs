@@ -6,8 +6,8 @@ use std::thread;
 
 use anyhow::{Context, Result};
 
-use super::status::Board;
 use super::control_plane::{self, Flags};
+use super::status::Board;
 use super::{dns, mounts, node, provisioner, world};
 use crate::checkout::INSIDE;
 use crate::cluster::Cluster;
