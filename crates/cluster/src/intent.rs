@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::level::Level;
+use crate::policy::Policy;
+use crate::windows::Windows;
 
 /// Which cluster it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -121,6 +123,9 @@ pub struct Intent {
     pub services: Vec<Object>,
     /// Budget of the primary, then of critical operations.
     pub disruption_budgets: Vec<Object>,
+    /// The budgets as the original makes them: for comparison only, they restart no pod.
+    #[serde(default)]
+    pub original_disruption_budgets: Vec<Object>,
     /// The StatefulSet at [`Level::NEWEST`].
     pub stateful_set: Object,
     /// The StatefulSet at each older level, from 0.
@@ -152,6 +157,15 @@ pub struct Intent {
     pub lazy_image: bool,
     /// How many pods.
     pub instances: u32,
+    /// When what disturbs may be done, where the contract makes it wait.
+    #[serde(default)]
+    pub windows: Windows,
+    /// Parts of the manifest that wait for a window to begin.
+    #[serde(default)]
+    pub waits_for_window: Vec<Unresolved>,
+    /// What the manifest's annotations ask of the operator.
+    #[serde(default)]
+    pub policy: Policy,
     /// Labels that select every object of the cluster.
     pub selector: BTreeMap<String, String>,
     /// What the owner should know although it stops nothing: limits that were raised, parts of
@@ -189,6 +203,10 @@ impl Intent {
     pub fn objects_at(&self, level: Level) -> impl Iterator<Item = &Object> {
         self.objects().map(move |object| match object.kind.as_str() {
             "StatefulSet" => self.stateful_set_at(level),
+            "PodDisruptionBudget" if level == Level::ORIGINAL => {
+                let originals = &mut self.original_disruption_budgets.iter();
+                originals.find(|original| original.name == object.name).unwrap_or(object)
+            }
             "CronJob" if level == Level::ORIGINAL => self.original_logical_backup.as_ref().unwrap_or(object),
             _ => object,
         })

@@ -5,6 +5,7 @@ pub mod infrastructure;
 mod intent;
 mod level;
 pub mod names;
+pub mod policy;
 pub mod quantity;
 mod references;
 mod render;

@@ -46,6 +46,11 @@ impl Quantity {
         scaled(digits, scale).map(|nano| Self { nano, format }).ok_or_else(error)
     }
 
+    /// The amount in billionths.
+    pub fn nano(self) -> i128 {
+        self.nano
+    }
+
     /// True for 0.
     pub fn is_zero(self) -> bool {
         self.nano == 0

@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 
 use crate::intent::{CredentialSecret, Intent, Object, Unwanted};
 use crate::level::Level;
+use crate::policy::Policy;
 use crate::references::{Facts, References};
 use crate::validate::Cluster;
+use crate::windows::Windows;
 
 mod account;
 mod affinity;
@@ -49,8 +51,10 @@ pub fn render_with(cluster: &Cluster, settings: &Settings, references: &Referenc
     let at = |level| Context { cluster, settings, references, facts, level };
     let context = at(Level::NEWEST);
     let (stateful_set, raised) = stateful_set::render(&context);
+    let (policy, misunderstood) = Policy::of(&cluster.annotations);
     let notices = [
         raised,
+        misunderstood,
         context.label_notices(),
         environment::notices(&context),
         version::notices(&context),
@@ -73,6 +77,7 @@ pub fn render_with(cluster: &Cluster, settings: &Settings, references: &Referenc
         secrets: roles.secrets,
         services: services::render(&context),
         disruption_budgets: budgets::render(&context),
+        original_disruption_budgets: budgets::render(&at(Level::ORIGINAL)),
         stateful_set,
         older_stateful_sets: older.map(|level| stateful_set::render(&at(level)).0).collect(),
         endpoints: endpoints::render(&context),
@@ -86,6 +91,9 @@ pub fn render_with(cluster: &Cluster, settings: &Settings, references: &Referenc
         patroni: patroni::dynamic(&context),
         lazy_image: settings.enable_lazy_spilo_upgrade,
         instances: cluster.instances(settings),
+        windows: Windows::of(cluster, settings),
+        waits_for_window: version::waits_for_window(&context),
+        policy,
         selector: context.selector(),
         unresolved: environment::unresolved(&context),
         notices: [cluster.notices.clone(), notices, roles.notices].concat(),

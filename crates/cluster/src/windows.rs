@@ -4,6 +4,7 @@
 use jiff::civil::{DateTime, Weekday};
 use jiff::{Span, Timestamp, tz::TimeZone};
 use matriarch_settings::Settings;
+use serde::{Deserialize, Serialize};
 
 use crate::validate::Cluster;
 
@@ -18,7 +19,8 @@ const DAYS: [(&str, Weekday); 7] = [
 ];
 
 /// One window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Window {
     /// The day; `None` is every day.
     day: Option<Weekday>,
@@ -67,6 +69,20 @@ impl Window {
     }
 }
 
+impl From<Window> for String {
+    fn from(window: Window) -> Self {
+        window.to_string()
+    }
+}
+
+impl TryFrom<String> for Window {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text)
+    }
+}
+
 impl std::fmt::Display for Window {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if let Some((name, _)) = DAYS.iter().find(|(_, day)| Some(*day) == self.day) {
@@ -78,9 +94,10 @@ impl std::fmt::Display for Window {
 }
 
 /// The windows that count for one cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Windows {
     /// There are none, or they are switched off: every moment is inside.
+    #[default]
     Always,
     /// Only these. Where none of the operator's could be read there are none: nothing disruptive
     /// happens until they are corrected.

@@ -23,7 +23,7 @@ struct Wish {
 const POLLED: &str = "changes by others are noticed at the next look at the cluster, within a minute";
 const REPLACED: &str = "it is deleted and made anew instead of changed";
 
-const WISHES: [Wish; 13] = [
+const WISHES: [Wish; 14] = [
     wish("apps", "statefulsets", "watch", POLLED),
     wish("", "services", "list", POLLED),
     wish("", "services", "watch", POLLED),
@@ -42,6 +42,13 @@ const WISHES: [Wish; 13] = [
         "controllerrevisions",
         "get",
         "a pod's own spec is compared with the template instead of the template it was made from",
+    ),
+    wish(
+        "",
+        "pods",
+        "create",
+        "before the first pod of a new template is replaced, the template is tried as a StatefulSet \
+         only: quotas and limits of pods are met when the pod is gone",
     ),
     wish("events.k8s.io", "events", "create", "events are written in the older form, core/v1"),
     wish("acid.zalan.do", "postgresqls/status", "patch", "the status of clusters is not written"),

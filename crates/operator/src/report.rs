@@ -250,13 +250,15 @@ fn reason_of(action: &Action) -> &'static str {
         | Action::WriteUserList { .. }
         | Action::DeletePod { .. }
         | Action::RestartMember { .. }
+        | Action::Reinitialize { .. }
+        | Action::DeleteClaim { .. }
         | Action::PatchPatroniConfig(_)
         | Action::Sql(_) => "Update",
     }
 }
 
 /// The status as read; the ancient form is a bare text (01 §1.4).
-fn status_of(manifest: &Value) -> PostgresqlStatus {
+pub fn status_of(manifest: &Value) -> PostgresqlStatus {
     match &manifest["status"] {
         Value::String(word) => {
             PostgresqlStatus { postgres_cluster_status: word.clone(), ..PostgresqlStatus::default() }

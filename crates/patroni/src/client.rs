@@ -96,6 +96,16 @@ impl Client {
         Ok(body.trim().to_owned())
     }
 
+    /// Has the member's data copied anew from the leader. Patroni answers at once and copies
+    /// afterwards; `force` ends what it is doing.
+    pub async fn reinitialize(&self, base_url: &str) -> Result<String, Error> {
+        let request =
+            Request { body: Some(json!({ "force": true })), ..Request::read("POST /reinitialize", base_url) };
+        let (status, body) = request.answer(&self.http).await?;
+        request.accepted(status, &body, status == StatusCode::OK)?;
+        Ok(body.trim().to_owned())
+    }
+
     /// Restarts the member's PostgreSQL if settings are waiting for it.
     pub async fn restart(&self, base_url: &str) -> Result<Restart, Error> {
         let request = Request {

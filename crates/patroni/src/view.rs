@@ -112,6 +112,8 @@ pub struct Status {
     pub pause: bool,
     /// Identifier of the database system.
     pub database_system_identifier: Option<String>,
+    /// When its PostgreSQL started: `2026-11-24 10:00:00.123456+00:00`.
+    pub postmaster_start_time: Option<String>,
     /// When it last reached the Kubernetes API (Unix time, seconds).
     pub dcs_last_seen: Option<i64>,
     /// Version and name of Patroni.
@@ -123,6 +125,11 @@ pub struct Status {
 }
 
 impl Status {
+    /// When its PostgreSQL started, if it says so in a form that can be read.
+    pub fn started_at(&self) -> Option<jiff::Timestamp> {
+        self.postmaster_start_time.as_ref()?.parse().ok()
+    }
+
     /// Whether this member is the primary and accepts writes.
     pub fn is_primary(&self) -> bool {
         matches!(self.role.as_str(), "primary" | "master") && self.state == "running"

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::consequence::Consequence;
 use crate::observation::ObjectKey;
+use crate::trial::Trial;
 
 /// Why: names the field or fact. The same text appears in the plan, the event, the
 /// condition and the log.
@@ -164,6 +165,20 @@ pub enum Action {
         name: String,
         /// Precondition.
         uid: String,
+        /// What must be accepted before, without being kept: the template's first pod.
+        trial: Option<Box<Trial>>,
+    },
+    /// Let Patroni copy the data of a member anew from the leader.
+    Reinitialize {
+        /// Member name.
+        name: String,
+    },
+    /// Delete the volume claim of a member that is no use, so that its next pod gets a new one.
+    DeleteClaim {
+        /// Which claim.
+        name: String,
+        /// Precondition.
+        uid: String,
     },
     /// Hand the primary role over.
     Switchover {
@@ -207,7 +222,11 @@ impl Action {
             | Self::WriteUserList { .. }
             | Self::CopyPassword(_) => Lane::Objects,
             Self::PatchPatroniConfig(_) => Lane::Config,
-            Self::DeletePod { .. } | Self::Switchover { .. } | Self::RestartMember { .. } => Lane::Pods,
+            Self::DeletePod { .. }
+            | Self::Switchover { .. }
+            | Self::RestartMember { .. }
+            | Self::Reinitialize { .. }
+            | Self::DeleteClaim { .. } => Lane::Pods,
             Self::Sql(_) => Lane::Sql,
             Self::Delete { .. } | Self::RemoveFinalizer => Lane::Cleanup,
         }
@@ -236,7 +255,11 @@ impl Action {
             | Self::CopyPassword(_)
             | Self::PatchPatroniConfig(_)
             | Self::Sql(_) => '~',
-            Self::DeletePod { .. } | Self::Switchover { .. } | Self::RestartMember { .. } => '!',
+            Self::DeletePod { .. }
+            | Self::Switchover { .. }
+            | Self::RestartMember { .. }
+            | Self::Reinitialize { .. }
+            | Self::DeleteClaim { .. } => '!',
             Self::Delete { .. } | Self::RemoveFinalizer => '-',
         }
     }
@@ -283,6 +306,8 @@ impl fmt::Display for Action {
             Self::DeletePod { name, .. } => write!(f, "recreate pod {name}"),
             Self::Switchover { from, to } => write!(f, "switch over from {from} to {to}"),
             Self::PatchPatroniConfig(patch) => write!(f, "patch Patroni's configuration: {patch}"),
+            Self::Reinitialize { name } => write!(f, "copy the data of {name} anew"),
+            Self::DeleteClaim { name, .. } => write!(f, "make the volume of claim {name} anew"),
             Self::RestartMember { name } => write!(f, "restart PostgreSQL in {name}"),
             Self::Sql(statement) => write!(f, "{statement}"),
         }
@@ -309,7 +334,7 @@ impl Step {
     /// A step with its reasons.
     pub fn because(action: Action, because: Vec<Reason>) -> Self {
         let consequence = match &action {
-            Action::DeletePod { .. } => Consequence::Recreate,
+            Action::DeletePod { .. } | Action::DeleteClaim { .. } => Consequence::Recreate,
             Action::RestartMember { .. } | Action::Switchover { .. } => Consequence::Restart,
             Action::ReplaceStatefulSet { .. } | Action::Replace { .. } => Consequence::Replace,
             _ => Consequence::None,

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use matriarch_cluster::policy::PAUSED_ANNOTATION;
 use serde::Serialize;
 
 use crate::action::{Action, Lane, Risk, Step};
@@ -28,6 +29,7 @@ pub struct Executor {
     current: Option<Step>,
     failed_lanes: BTreeMap<Lane, String>,
     disrupted: bool,
+    paused: bool,
     done: Vec<(Step, Outcome)>,
 }
 
@@ -39,6 +41,7 @@ impl Executor {
             current: None,
             failed_lanes: BTreeMap::new(),
             disrupted: false,
+            paused: plan.paused,
             done: Vec::new(),
         }
     }
@@ -59,6 +62,9 @@ impl Executor {
     }
 
     fn blocked(&self, step: &Step) -> Option<String> {
+        if self.paused {
+            return Some(format!("the manifest has {PAUSED_ANNOTATION}"));
+        }
         if self.disrupted && step.action.risk() == Risk::Disruptive {
             return Some("one disruption at a time".to_owned());
         }

@@ -6,12 +6,15 @@
 //! Which cluster is looked at when is decided by the [`scheduler`].
 
 pub mod action;
+mod candidate;
 pub mod consequence;
 pub mod deletion;
 pub mod difference;
 pub mod executor;
+pub mod healing;
 mod lazy;
 pub mod lease;
+pub mod nodes;
 pub mod objects;
 pub mod observation;
 pub mod ownership;
@@ -21,6 +24,7 @@ pub mod planner;
 pub mod pod_annotations;
 pub mod preview;
 pub mod protection;
+mod restarts;
 pub mod rolling;
 pub mod scheduler;
 pub mod secrets;
@@ -28,15 +32,18 @@ pub mod seen;
 mod slots;
 pub mod stateful_set;
 pub mod status;
+pub mod trial;
 
 pub use action::{Action, Lane, ObjectPlace, Reason, Risk, Step};
 pub use consequence::Consequence;
 pub use difference::Difference;
 pub use executor::{Executor, Outcome};
 pub use observation::{
-    ClaimSeen, Member, ObjectKey, ObjectSeen, Observation, PatroniObject, PatroniSeen, PodSeen, SecretSeen,
+    ClaimSeen, ContainerEnd, Member, NodeSeen, ObjectKey, ObjectSeen, Observation, PatroniObject,
+    PatroniSeen, PodSeen, SecretSeen,
 };
 pub use plan::{Gate, Plan, Refusal};
 pub use planner::{plan_cluster, plan_deletion};
 pub use preview::{ChangePreview, ClusterPreview, RollPreview, Twins, UpdatePreview, preview};
 pub use seen::Seen;
+pub use trial::Trial;

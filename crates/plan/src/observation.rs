@@ -1,7 +1,9 @@
 //! What was seen of one cluster in one pass.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+use matriarch_api::PostgresqlStatus;
 use matriarch_sql::{Catalog, PasswordState};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -76,6 +78,43 @@ pub struct PodSeen {
     pub age_seconds: u64,
     /// Its annotations.
     pub annotations: BTreeMap<String, String>,
+    /// Since when it is ready; nothing when it is not, or when that is not known.
+    #[serde(default)]
+    pub ready_since: Option<Timestamp>,
+    /// The latest end of a container that was started again.
+    #[serde(default)]
+    pub restarted: Option<ContainerEnd>,
+    /// Whether the container of the database runs, ready or not.
+    #[serde(default)]
+    pub database_runs: bool,
+}
+
+/// How a container of a pod ended before it was started again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ContainerEnd {
+    /// Name of the container.
+    pub container: String,
+    /// When it ended.
+    pub at: Timestamp,
+    /// How: `Error: exit code 1`.
+    pub why: String,
+    /// How often the container was started again.
+    pub times: u32,
+}
+
+/// A node that carries pods of the cluster, as far as it matters for moving off it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeSeen {
+    /// Name.
+    pub name: String,
+    /// `spec.unschedulable`: somebody cordoned it.
+    pub unschedulable: bool,
+    /// Its condition `Ready` is `True`.
+    pub ready: bool,
+    /// Keys of its taints.
+    pub taints: BTreeSet<String>,
+    /// Labels of `node_readiness_label` that it does not have, as `key=value`.
+    pub lacks: Vec<String>,
 }
 
 /// One of Patroni's own objects: ConfigMap, Endpoints or Service.
@@ -114,6 +153,15 @@ pub struct Member {
     /// Whether a restart is needed for parameters to take effect, and the parameters
     /// with old and new values.
     pub pending_restart: Option<BTreeMap<String, (String, String)>>,
+    /// Its tag `nofailover`: it may not become primary.
+    #[serde(default)]
+    pub nofailover: bool,
+    /// Timeline it is on.
+    #[serde(default)]
+    pub timeline: Option<u64>,
+    /// When its PostgreSQL started; asked only where a restart is pending.
+    #[serde(default)]
+    pub started_at: Option<Timestamp>,
 }
 
 impl Member {
@@ -122,11 +170,12 @@ impl Member {
         matches!(self.role.as_str(), "leader" | "standby_leader")
     }
 
-    /// Whether the leader runs, or a replica follows it. A replica that only says `running` is up but does not
-    /// stream (Patroni 3.0.4 and later tell the two apart).
+    /// Whether the leader runs, or a replica follows it; the leader of a standby cluster does either.
+    /// A replica that only says `running` is up but does not stream (Patroni 3.0.4 and later tell the
+    /// two apart).
     pub fn is_healthy(&self) -> bool {
         match self.state.as_str() {
-            "streaming" | "in archive recovery" => !self.is_leader(),
+            "streaming" | "in archive recovery" => self.role != "leader",
             "running" => self.is_leader(),
             _ => false,
         }
@@ -188,6 +237,18 @@ pub struct Observation {
     pub catalog: Seen<Catalog>,
     /// For each credentials Secret: does the role's verifier fit its password?
     pub passwords: BTreeMap<String, PasswordState>,
+    /// The nodes of the cluster's pods, by name. One that is not here was not looked at.
+    #[serde(default)]
+    pub nodes: BTreeMap<String, Seen<NodeSeen>>,
+    /// The API server's own words, where the StatefulSet controller could not make a pod.
+    #[serde(default)]
+    pub creation_refused: Option<String>,
+    /// The status that stands in the manifest: what the passes before this one found.
+    #[serde(default)]
+    pub status: PostgresqlStatus,
+    /// The moment of the observation.
+    #[serde(default)]
+    pub now: Timestamp,
 }
 
 impl Observation {

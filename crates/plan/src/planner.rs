@@ -51,6 +51,13 @@ pub fn plan_cluster(intent: &Intent, seen: &Observation) -> Plan {
     rolling::plan_pods(intent, seen, &mut plan);
     plan_sql(intent, seen, &mut plan);
     objects::plan_unwanted(intent, seen, &mut plan);
+    plan.gates.extend(
+        intent
+            .waits_for_window
+            .iter()
+            .map(|later| rolling::window_gate(intent, seen, &format!("{} {}", later.field, later.why))),
+    );
+    plan.paused = intent.policy.paused;
     plan.steps.sort_by_key(|step| step.action.lane());
     plan
 }

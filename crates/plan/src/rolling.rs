@@ -1,29 +1,34 @@
-//! Pods: rolling updates and PostgreSQL restarts by the plain rule. Replicas one at a
-//! time, each streaming before the next; then a switchover; the old primary last. The
-//! first one that does not come back stops everything.
+//! Pods: rolling updates by the plain rule. Replicas one at a time, each streaming before the next;
+//! then a switchover; the old primary last. The first one that does not come back stops everything,
+//! and the others stay untouched until it is mended or the manifest is put back.
 
 use matriarch_cluster::Intent;
+use matriarch_cluster::names::PRIMARY;
+use matriarch_cluster::policy::APPROVAL_ANNOTATION;
 use serde_json::{Value, json};
 
 use crate::action::{Action, Lane, Reason, Step};
+use crate::candidate::{self, Demand};
+use crate::nodes::{self, Move};
 use crate::objects::{is_going, key_of};
-use crate::observation::{Member, ObjectSeen, Observation, PatroniSeen, PodSeen};
+use crate::observation::{ObjectSeen, Observation, PatroniSeen, PodSeen};
 use crate::plan::{Gate, Plan};
 use crate::seen::Seen;
-use crate::{difference, lazy};
-
-/// Parameters that a standby may not have smaller than its primary: when they shrink,
-/// the primary restarts first (04 §9.4).
-const SHRINK_ON_PRIMARY_FIRST: [&str; 5] = [
-    "max_connections",
-    "max_prepared_transactions",
-    "max_locks_per_transaction",
-    "max_worker_processes",
-    "max_wal_senders",
-];
+use crate::trial::Trial;
+use crate::{difference, healing, lazy, restarts};
 
 /// A pod that waits longer is a problem that somebody should know of.
 const STUCK_AFTER_SECONDS: u64 = 20;
+/// A pod that pulls its image or mounts its volumes for longer is a problem.
+const SLOW_START_SECONDS: u32 = 300;
+/// So long a new pod must be ready before the next one is touched: a container that ends at once is
+/// ready for a moment.
+const PROVEN_AFTER_SECONDS: i64 = 10;
+/// So long a container must run after it ended, before its pod counts as up again. Longer than the
+/// kubelet's first pauses between two starts, so that a container that ends again and again shows.
+const STEADY_AFTER_SECONDS: i64 = 60;
+/// A container that was started so often again does not heal by waiting.
+const STUCK_AFTER_RESTARTS: u32 = 3;
 
 /// Plans at most one disruptive step.
 pub fn plan_pods(intent: &Intent, seen: &Observation, plan: &mut Plan) {
@@ -45,20 +50,34 @@ pub fn plan_pods(intent: &Intent, seen: &Observation, plan: &mut Plan) {
     if template_changes || disrupts || intent.instances == 0 {
         return;
     }
+    if let (Some(patroni), Seen::Present(primary)) = (seen.patroni.present(), seen.primary()) {
+        match nodes::move_primary(intent, seen, patroni, &primary) {
+            Move::Stay => {}
+            Move::Now(step) => return plan.steps.push(step),
+            Move::Later(gate) => plan.gates.push(gate),
+        }
+    }
     if let Some(gate) = templates_unknown(intent, pods, seen) {
         plan.gates.push(gate);
         return;
     }
-    if let Some(gate) = members_missing(intent, pods, seen) {
-        // A broken pod of an older template blocks its own repair: replace it.
-        if let Some(step) = replace_broken(intent, pods, seen) {
-            plan.steps.push(step);
-        }
+    let rollout = Rollout::of(intent, pods, seen);
+    plan.steps.extend(healing::step(intent, seen));
+    if let Some(gate) = rollout.unproven() {
+        plan.gates.push(gate);
+        return;
+    }
+    if let Some((step, gate)) = rollout.replace_broken() {
+        plan.steps.push(step);
+        plan.gates.push(gate);
+        return;
+    }
+    if let Some(gate) = rollout.not_ready().or_else(|| rollout.surplus()) {
         plan.gates.push(gate);
         return;
     }
     match (seen.patroni.present(), seen.primary()) {
-        (Some(patroni), Seen::Present(primary)) => decide(intent, pods, patroni, &primary, seen, plan),
+        (Some(patroni), Seen::Present(primary)) => rollout.decide(patroni, &primary, plan),
         (_, Seen::Unknown(why)) => {
             plan.gates.push(Gate::new(Lane::Pods, "the primary is known", why));
         }
@@ -73,86 +92,268 @@ pub fn plan_pods(intent: &Intent, seen: &Observation, plan: &mut Plan) {
     }
 }
 
-fn decide(
-    intent: &Intent,
-    pods: &[PodSeen],
-    patroni: &PatroniSeen,
-    primary: &str,
-    seen: &Observation,
-    plan: &mut Plan,
-) {
-    let outdated: Vec<(&PodSeen, Vec<Reason>)> = pods
-        .iter()
-        .map(|pod| (pod, outdated_because(intent, pod, seen)))
-        .filter(|(_, because)| !because.is_empty())
-        .collect();
-    if let Some(gate) = member_behind(pods, patroni) {
-        plan.gates.push(gate);
-        return;
-    }
-    if outdated.is_empty() {
-        restart_pending(patroni, primary, plan);
-        return;
-    }
-    if patroni.paused {
-        plan.gates.push(
-            Gate::new(Lane::Pods, "Patroni is resumed", "Patroni is paused; pods are not replaced").stuck(),
-        );
-        return;
-    }
-    // Highest ordinal first among the replicas.
-    let replica = outdated.iter().filter(|(pod, _)| pod.name != primary).max_by_key(|(pod, _)| pod.ordinal);
-    if let Some((pod, because)) = replica {
-        plan.steps.push(delete(pod, because.clone()));
-        return;
-    }
-    let Some((pod, because)) = outdated.first() else { return };
-    match best_replica(patroni, primary) {
-        Some(candidate) => plan.steps.push(Step::because(
-            Action::Switchover { from: primary.to_owned(), to: candidate.name.clone() },
-            because.clone(),
-        )),
-        None if pods.len() == 1 => plan.steps.push(delete(pod, because.clone())),
-        None => plan
-            .gates
-            .push(Gate::new(Lane::Pods, "a replica can take over", "no replica has caught up").stuck()),
-    }
+/// The pods, and which of them are of an older template.
+struct Rollout<'a> {
+    intent: &'a Intent,
+    seen: &'a Observation,
+    pods: &'a [PodSeen],
+    outdated: Vec<(&'a PodSeen, Vec<Reason>)>,
 }
 
-/// Restarts members one by one until none is pending.
-fn restart_pending(patroni: &PatroniSeen, primary: &str, plan: &mut Plan) {
-    let pending: Vec<&Member> =
-        patroni.members.iter().filter(|member| member.pending_restart.is_some()).collect();
-    let primary_first = patroni.member(primary).is_some_and(shrinks);
-    let next = pending.iter().find(|member| (member.name == primary) == primary_first);
-    if let Some(member) = next.or(pending.first()) {
-        let changes = member.pending_restart.iter().flatten();
-        let mut because: Vec<Reason> = changes
-            .map(|(name, (old, new))| Reason::new(format!("{name} {old} → {new} needs a restart")))
-            .collect();
-        if because.is_empty() {
-            because.push(Reason::new("Patroni reports a pending restart"));
+impl<'a> Rollout<'a> {
+    fn of(intent: &'a Intent, pods: &'a [PodSeen], seen: &'a Observation) -> Self {
+        let outdated = pods
+            .iter()
+            .map(|pod| (pod, outdated_because(intent, pod, seen)))
+            .filter(|(_, because)| !because.is_empty());
+        Self { intent, seen, pods, outdated: outdated.collect() }
+    }
+
+    fn reasons(&self, pod: &PodSeen) -> Option<&Vec<Reason>> {
+        self.outdated.iter().find(|(old, _)| old.name == pod.name).map(|(_, because)| because)
+    }
+
+    /// Whether pods wait for the one that this is about.
+    fn stands_still(&self) -> bool {
+        !self.outdated.is_empty() || self.intent.instances == 1
+    }
+
+    fn gate(&self, until: impl Into<String>, because: impl Into<String>) -> Gate {
+        Gate::new(Lane::Pods, until, because).stopping_rollout(self.stands_still())
+    }
+
+    /// Every wanted pod must be there, and those of the newest template must have shown that they
+    /// run. Until then no other pod is touched, whatever it is like.
+    fn unproven(&self) -> Option<Gate> {
+        (0..self.intent.instances).find_map(|ordinal| {
+            let name = format!("{}-{ordinal}", self.intent.identity.name);
+            let Some(pod) = self.pods.iter().find(|pod| pod.ordinal == ordinal) else {
+                let gate = |why: &str| self.gate(format!("{name} is ready"), why);
+                return Some(match &self.seen.creation_refused {
+                    Some(why) => gate(&format!("the API server refuses the pod: {why}")).stuck(),
+                    None => gate("the pod does not exist yet"),
+                });
+            };
+            if pod.deleting {
+                return Some(self.terminating(pod));
+            }
+            if self.reasons(pod).is_some() {
+                return None;
+            }
+            self.not_up(pod).or_else(|| self.just_ready(pod))
+        })
+    }
+
+    fn terminating(&self, pod: &PodSeen) -> Gate {
+        let until = format!("{} is ready", pod.name);
+        match nodes::lost(pod, self.seen) {
+            Some(cure) => self.gate(until, format!("the old pod is terminating; {cure}")).stuck(),
+            None => self.gate(until, "the old pod is terminating"),
         }
-        plan.steps.push(Step::because(Action::RestartMember { name: member.name.clone() }, because));
+    }
+
+    /// Why a pod is not up, by what Kubernetes says of it.
+    fn not_up(&self, pod: &PodSeen) -> Option<Gate> {
+        let until = format!("{} is ready", pod.name);
+        match &pod.waiting {
+            Some(why) if is_stuck(pod) => return Some(self.gate(until, why.clone()).stuck()),
+            Some(why) if is_passing(why) => {
+                return Some(self.gate(until, why.clone()).patient(Some(SLOW_START_SECONDS)));
+            }
+            Some(why) => return Some(self.gate(until, why.clone())),
+            None => {}
+        }
+        if let Some(gate) = self.unsteady(pod) {
+            return Some(gate);
+        }
+        (!pod.ready).then(|| self.gate(until, "its containers are not ready"))
+    }
+
+    /// A container that ended and was started again is not trusted at once.
+    fn unsteady(&self, pod: &PodSeen) -> Option<Gate> {
+        let end = pod.restarted.as_ref()?;
+        let left = STEADY_AFTER_SECONDS - self.seen.now.duration_since(end.at).as_secs();
+        if left <= 0 {
+            return None;
+        }
+        let because = format!(
+            "container {} ended ({}) and was started again, {} times so far",
+            end.container, end.why, end.times
+        );
+        let gate = self.gate(format!("{} runs steadily", pod.name), because);
+        if end.times >= STUCK_AFTER_RESTARTS {
+            return Some(gate.stuck());
+        }
+        Some(Gate { look_again_seconds: u32::try_from(left).unwrap_or(1), ..gate })
+    }
+
+    /// A pod of the newest template that is ready for a moment only, while others wait for it.
+    fn just_ready(&self, pod: &PodSeen) -> Option<Gate> {
+        let since = pod.ready_since.filter(|_| !self.outdated.is_empty())?;
+        let left = PROVEN_AFTER_SECONDS - self.seen.now.duration_since(since).as_secs();
+        (left > 0).then(|| Gate {
+            look_again_seconds: u32::try_from(left).unwrap_or(1),
+            ..self.gate(
+                format!("{} has been ready for {PROVEN_AFTER_SECONDS} s", pod.name),
+                "the next pod is touched only after the new template has proved itself",
+            )
+        })
+    }
+
+    /// A pod that cannot run and is not of today's template: replacing it costs nothing, and it would
+    /// hold up its own repair.
+    fn replace_broken(&self) -> Option<(Step, Gate)> {
+        let broken = self.outdated.iter().find(|(pod, _)| !pod.deleting && self.is_useless(pod));
+        let (pod, because) = broken?;
+        let gate = Gate::new(Lane::Pods, format!("{} is ready", pod.name), "it cannot run and is replaced");
+        Some((self.delete(pod, because.clone()), self.not_up(pod).unwrap_or(gate)))
+    }
+
+    /// Whether nothing is lost with a pod. Who might be the primary is not useless while its database
+    /// runs, and without knowing who holds the lock nobody is.
+    fn is_useless(&self, pod: &PodSeen) -> bool {
+        let cannot_run = pod.waiting.as_deref().is_some_and(|why| !is_passing(why));
+        let fails = !pod.ready && pod.age_seconds >= STUCK_AFTER_SECONDS && pod.waiting.is_none();
+        let serves_nobody = cannot_run && !pod.database_runs;
+        match &self.seen.leader {
+            Seen::Unknown(_) => false,
+            _ if pod.role_label.as_deref() == Some(PRIMARY) => serves_nobody,
+            Seen::Absent => serves_nobody,
+            // Its lock outlives it where nobody can take over.
+            Seen::Present(holder) if *holder == pod.name => {
+                serves_nobody || (cannot_run && self.pods.len() == 1)
+            }
+            Seen::Present(_) => cannot_run || (fails && self.seen.primary().present().is_some()),
+        }
+    }
+
+    /// Pods of an older template that are not up and may come up. The primary among them is judged
+    /// by Patroni alone: it goes last, and a broken sidecar must not keep it from going.
+    fn not_ready(&self) -> Option<Gate> {
+        let primary = self.seen.primary();
+        let others = self.outdated.iter().filter(|(pod, _)| primary.present() != Some(&pod.name));
+        others.into_iter().find_map(|(pod, _)| self.not_up(pod))
+    }
+
+    /// Pods beyond the wanted number that are still there after the StatefulSet has shrunk.
+    fn surplus(&self) -> Option<Gate> {
+        let surplus = self.pods.iter().find(|pod| pod.ordinal >= self.intent.instances)?;
+        let live = self.seen.object(&key_of(&self.intent.stateful_set));
+        let shrunk = matches!(live, Seen::Present(live)
+            if live.body["spec"]["replicas"] == json!(self.intent.instances));
+        let until = format!("{} is gone", surplus.name);
+        shrunk.then(|| match nodes::lost(surplus, self.seen).filter(|_| surplus.deleting) {
+            Some(cure) => Gate::new(Lane::Pods, until, format!("scaling down; {cure}")).stuck(),
+            // A PostgreSQL that shuts down may take as long as its grace period.
+            None => Gate::new(Lane::Pods, until, "scaling down").patient(Some(SLOW_START_SECONDS)),
+        })
+    }
+
+    fn decide(&self, patroni: &PatroniSeen, primary: &str, plan: &mut Plan) {
+        if let Some(gate) = self.member_behind(patroni) {
+            // A healing step needs that nothing is outdated, this one that something is.
+            plan.steps.extend(self.replace_failed(patroni, primary));
+            plan.gates.push(gate);
+            return;
+        }
+        if self.outdated.is_empty() {
+            restarts::plan(self.intent, patroni, primary, self.seen, plan);
+            return;
+        }
+        if patroni.paused {
+            let because = "Patroni is paused; pods are not replaced";
+            plan.gates.push(self.gate("Patroni is resumed", because).stuck());
+            return;
+        }
+        // Highest ordinal first among the replicas.
+        let replicas = self.outdated.iter().filter(|(pod, _)| pod.name != primary);
+        if let Some((pod, because)) = replicas.max_by_key(|(pod, _)| pod.ordinal) {
+            plan.steps.push(self.delete(pod, because.clone()));
+            return;
+        }
+        let Some((pod, because)) = self.outdated.first() else { return };
+        let token = newest(self.intent, self.seen).map_or("", |(revision, _)| revision);
+        if let Some(gate) = approval(self.intent, primary, token, because) {
+            plan.gates.push(gate);
+            return;
+        }
+        match candidate::choose(self.intent, self.seen, patroni, primary, Demand::default()) {
+            Ok(candidate) => plan.steps.push(Step::because(
+                Action::Switchover { from: primary.to_owned(), to: candidate.name.clone() },
+                because.clone(),
+            )),
+            Err(_) if self.pods.len() == 1 => plan.steps.push(self.delete(pod, because.clone())),
+            Err(nobody) => plan.gates.push(self.gate("a replica can take over", nobody)),
+        }
+    }
+
+    /// No pod is touched while a member does not stream.
+    fn member_behind(&self, patroni: &PatroniSeen) -> Option<Gate> {
+        self.pods.iter().find_map(|pod| {
+            let until = format!("{} streams", pod.name);
+            match patroni.member(&pod.name) {
+                Some(member) if member.is_healthy() => None,
+                Some(member) => {
+                    let gate = self.gate(until, format!("Patroni says it is \"{}\"", member.state));
+                    // Copying a large database takes as long as it takes.
+                    Some(if is_copying(&member.state) { gate.patient(None) } else { gate })
+                }
+                None => Some(self.gate(until, "Patroni does not list it yet")),
+            }
+        })
+    }
+
+    /// A replica of an older template whose PostgreSQL failed is replaced before the others: with the
+    /// newer one it may run.
+    fn replace_failed(&self, patroni: &PatroniSeen, primary: &str) -> Option<Step> {
+        let failed = |pod: &PodSeen| {
+            let state = patroni.member(&pod.name).map(|member| member.state.as_str());
+            matches!(state, Some("start failed" | "crashed" | "stopped" | "restart failed" | "failed"))
+        };
+        let (pod, because) =
+            self.outdated.iter().find(|(pod, _)| pod.name != primary && !pod.deleting && failed(pod))?;
+        // One that fails with the newest template shows that this one does not mend it.
+        let spoilt = self.pods.iter().any(|pod| self.reasons(pod).is_none() && failed(pod));
+        (!spoilt && !patroni.paused).then(|| self.delete(pod, because.clone()))
+    }
+
+    /// The deletion of a pod; the first one for a template tries the template before.
+    fn delete(&self, pod: &PodSeen, because: Vec<Reason>) -> Step {
+        let proven = self.pods.iter().any(|other| self.reasons(other).is_none() && other.ready);
+        let trial = match self.seen.object(&key_of(&self.intent.stateful_set)) {
+            Seen::Present(set) if !proven => {
+                let goes = self.seen.revisions.get(&pod.revision).and_then(Seen::present);
+                let template = goes.unwrap_or(&set.body["spec"]["template"]).clone();
+                Some(Box::new(Trial::of(&set.body, &pod.name, template)))
+            }
+            _ => None,
+        };
+        let (name, uid) = (pod.name.clone(), pod.uid.clone());
+        Step::because(Action::DeletePod { name, uid, trial }, because)
     }
 }
 
-fn shrinks(member: &Member) -> bool {
-    member.pending_restart.iter().flatten().any(|(name, (old, new))| {
-        SHRINK_ON_PRIMARY_FIRST.contains(&name.as_str())
-            && matches!((old.parse::<i64>(), new.parse::<i64>()), (Ok(old), Ok(new)) if new < old)
-    })
+/// The wait for somebody's approval, where the manifest asks for one before the primary is touched.
+/// The value to write follows from what is to be done: it approves that and nothing later.
+pub(crate) fn approval(intent: &Intent, primary: &str, token: &str, because: &[Reason]) -> Option<Gate> {
+    let given = intent.policy.approval.as_deref()?;
+    if given == token && !token.is_empty() {
+        return None;
+    }
+    let reasons: Vec<String> = because.iter().map(ToString::to_string).collect();
+    let (namespace, name) = (&intent.identity.namespace, &intent.identity.name);
+    let until = format!("annotation {APPROVAL_ANNOTATION} is \"{token}\"");
+    let because = format!(
+        "the primary {primary} is touched only when somebody approves it: `kubectl --namespace {namespace} \
+         annotate --overwrite postgresql {name} '{APPROVAL_ANNOTATION}={token}'`; what for: {}",
+        reasons.join("; ")
+    );
+    Some(Gate::new(Lane::Pods, until, because).postponed(None))
 }
 
-/// The healthy replica with the least lag; a synchronous one wins. Equal: by name.
-fn best_replica<'a>(patroni: &'a PatroniSeen, primary: &str) -> Option<&'a Member> {
-    let mut candidates: Vec<&Member> = patroni
-        .members
-        .iter()
-        .filter(|member| member.name != primary && member.is_healthy() && member.lag_bytes.is_some())
-        .collect();
-    candidates.sort_by_key(|member| (member.role != "sync_standby", member.lag_bytes, member.name.clone()));
-    candidates.first().copied()
+/// Whether a member gets its data right now.
+pub(crate) fn is_copying(state: &str) -> bool {
+    state.contains("creating replica") || state.contains("bootstrap") || state.contains("initializing")
 }
 
 /// The StatefulSet's newest template and the revision that stands for it; `None` while the
@@ -206,30 +407,6 @@ fn templates_unknown(intent: &Intent, pods: &[PodSeen], seen: &Observation) -> O
     Some(Gate::new(Lane::Pods, until, why))
 }
 
-/// Every wanted pod must be there, ready and not going away.
-fn members_missing(intent: &Intent, pods: &[PodSeen], seen: &Observation) -> Option<Gate> {
-    for ordinal in 0..intent.instances {
-        let name = format!("{}-{ordinal}", intent.identity.name);
-        let until = format!("{name} is ready");
-        let gate = match pods.iter().find(|pod| pod.ordinal == ordinal) {
-            None => Gate::new(Lane::Pods, until, "the pod does not exist yet"),
-            Some(pod) if pod.deleting => Gate::new(Lane::Pods, until, "the old pod is terminating"),
-            Some(pod @ PodSeen { waiting: Some(why), .. }) => {
-                let gate = Gate::new(Lane::Pods, until, why.clone());
-                if is_stuck(pod) { gate.stuck() } else { gate }
-            }
-            Some(pod) if !pod.ready => Gate::new(Lane::Pods, until, "its containers are not ready"),
-            Some(_) => continue,
-        };
-        return Some(gate);
-    }
-    let surplus = pods.iter().find(|pod| pod.ordinal >= intent.instances)?;
-    let live = seen.object(&key_of(&intent.stateful_set));
-    let shrunk = matches!(live, Seen::Present(live)
-        if live.body["spec"]["replicas"] == json!(intent.instances));
-    shrunk.then(|| Gate::new(Lane::Pods, format!("{} is gone", surplus.name), "scaling down"))
-}
-
 /// Whether a pod waits for something that waiting alone may not bring. Every new pod is
 /// unschedulable for a moment, until its volume is bound.
 fn is_stuck(pod: &PodSeen) -> bool {
@@ -239,40 +416,6 @@ fn is_stuck(pod: &PodSeen) -> bool {
 /// Words that every new pod passes through.
 fn is_passing(waiting: &str) -> bool {
     ["ContainerCreating", "PodInitializing"].iter().any(|word| waiting.starts_with(word))
-}
-
-/// A pod that cannot run and is not of today's template: replacing it costs nothing.
-fn replace_broken(intent: &Intent, pods: &[PodSeen], seen: &Observation) -> Option<Step> {
-    // Unknown is not "no primary": without knowing it nothing is touched, unless the
-    // pod never ran at all.
-    let primary = seen.primary();
-    let broken = pods.iter().filter(|pod| pod.waiting.as_deref().is_some_and(|why| !is_passing(why)));
-    for pod in broken {
-        let is_primary = primary.present().is_some_and(|primary| *primary == pod.name)
-            || pod.role_label.as_deref() == Some("master");
-        let because = outdated_because(intent, pod, seen);
-        if !pod.deleting && !is_primary && !because.is_empty() {
-            return Some(delete(pod, because));
-        }
-    }
-    None
-}
-
-/// No pod is touched while a member does not stream.
-fn member_behind(pods: &[PodSeen], patroni: &PatroniSeen) -> Option<Gate> {
-    pods.iter().find_map(|pod| match patroni.member(&pod.name) {
-        Some(member) if member.is_healthy() => None,
-        Some(member) => Some(Gate::new(
-            Lane::Pods,
-            format!("{} streams", pod.name),
-            format!("Patroni says it is \"{}\"", member.state),
-        )),
-        None => Some(Gate::new(Lane::Pods, format!("{} streams", pod.name), "Patroni does not list it yet")),
-    })
-}
-
-fn delete(pod: &PodSeen, because: Vec<Reason>) -> Step {
-    Step::because(Action::DeletePod { name: pod.name.clone(), uid: pod.uid.clone() }, because)
 }
 
 /// Before the StatefulSet shrinks, the primary must be among those that stay. Keeps the
@@ -302,24 +445,18 @@ pub fn hold_scale_down(
 }
 
 /// The switchover that lets a scale-down go on, if it is held by the primary.
-pub fn switchover_before_scale_down(intent: &Intent, seen: &Observation) -> Option<Step> {
-    let Seen::Present(patroni) = &seen.patroni else { return None };
-    let Seen::Present(primary) = seen.primary() else { return None };
-    let survivors = PatroniSeen {
-        members: patroni
-            .members
-            .iter()
-            .filter(|member| {
-                (0..intent.instances)
-                    .any(|ordinal| member.name == format!("{}-{ordinal}", intent.identity.name))
-            })
-            .cloned()
-            .collect(),
-        ..PatroniSeen::default()
-    };
-    let candidate = best_replica(&survivors, &primary)?;
-    Some(Step::new(
+pub fn switchover_before_scale_down(intent: &Intent, seen: &Observation) -> Result<Step, String> {
+    let Seen::Present(patroni) = &seen.patroni else { return Err("Patroni does not answer".to_owned()) };
+    let Seen::Present(primary) = seen.primary() else { return Err("the primary is not known".to_owned()) };
+    let demand = Demand { below: Some(intent.instances), ..Demand::default() };
+    let candidate = candidate::choose(intent, seen, patroni, &primary, demand)?;
+    Ok(Step::new(
         Action::Switchover { from: primary, to: candidate.name.clone() },
         format!("numberOfInstances is {}", intent.instances),
     ))
+}
+
+/// The wait of a part of the manifest for a maintenance window.
+pub(crate) fn window_gate(intent: &Intent, seen: &Observation, because: &str) -> Gate {
+    nodes::window(intent, seen, Lane::Objects, because)
 }

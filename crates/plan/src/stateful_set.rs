@@ -98,8 +98,13 @@ fn plan_change(intent: &Intent, live: &ObjectSeen, seen: &Observation, plan: &mu
     keep_forbidden(&mut desired, live, plan);
     slots::remember(intent, &live.body, seen, &mut desired.body);
     if let Some(gate) = rolling::hold_scale_down(intent, live, seen, &mut desired.body) {
-        plan.gates.push(gate);
-        plan.steps.extend(rolling::switchover_before_scale_down(intent, seen));
+        match rolling::switchover_before_scale_down(intent, seen) {
+            Ok(step) => {
+                plan.gates.push(gate);
+                plan.steps.push(step);
+            }
+            Err(nobody) => plan.gates.push(Gate { because: format!("{}; {nobody}", gate.because), ..gate }),
+        }
     }
     let comparison = Comparison::of(&desired, &live.body, Part::Whole);
     if comparison.has(Consequence::Replace) {

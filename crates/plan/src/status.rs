@@ -6,8 +6,9 @@ use matriarch_cluster::Intent;
 
 use crate::action::{Action, Lane, Step};
 use crate::executor::Outcome;
-use crate::observation::Observation;
-use crate::plan::Plan;
+use crate::healing;
+use crate::observation::{Member, Observation};
+use crate::plan::{Gate, Plan};
 use crate::seen::Seen;
 
 /// A condition before it gets its times.
@@ -42,9 +43,11 @@ impl PassResult<'_> {
             .collect()
     }
 
+    /// How many of the wanted members run, as primary or streaming from it.
     fn streaming(&self) -> usize {
         let Seen::Present(patroni) = &self.seen.patroni else { return 0 };
-        patroni.members.iter().filter(|member| member.is_healthy()).count()
+        let names = (0..self.intent.instances).map(|n| format!("{}-{n}", self.intent.identity.name));
+        names.filter(|name| patroni.member(name).is_some_and(Member::is_healthy)).count()
     }
 
     fn creates_stateful_set(&self) -> bool {
@@ -70,11 +73,15 @@ pub fn status(pass: &PassResult<'_>, before: &PostgresqlStatus, now: Timestamp) 
         (true, false, true) if !pass.creates_stateful_set() => "Updating",
         (true, false, _) => "Creating",
     };
+    let wait = Wait::of(pass.plan, before, now);
     let verdicts = [
-        valid(),
-        ready_verdict(pass, ready, wanted),
-        progressing(pass, &failures),
-        degraded(pass, &failures, ever_ran),
+        Some(valid()),
+        Some(ready_verdict(pass, ready, wanted)),
+        Some(progressing(pass, &failures, wait.as_ref())),
+        Some(degraded(pass, &failures, wait.as_ref(), ever_ran)),
+        Some(rollout_blocked(pass, wait.as_ref(), ever_ran)),
+        paused(pass.plan),
+        members_streaming(pass),
     ];
     let labels = pass.intent.selector.iter().map(|(key, value)| format!("{key}={value}"));
     PostgresqlStatus {
@@ -82,7 +89,39 @@ pub fn status(pass: &PassResult<'_>, before: &PostgresqlStatus, now: Timestamp) 
         number_of_instances: Some(i32::try_from(pod_count(pass.seen)).unwrap_or(i32::MAX)),
         label_selector: Some(labels.collect::<Vec<_>>().join(",")),
         observed_generation: Some(pass.intent.identity.generation),
-        conditions: conditions(verdicts, before, pass.intent.identity.generation, now),
+        conditions: conditions(verdicts.into_iter().flatten(), before, pass.intent.identity.generation, now),
+    }
+}
+
+/// The wait that holds the cluster up, and since when.
+struct Wait<'a> {
+    gate: &'a Gate,
+    since: Timestamp,
+    is_problem: bool,
+}
+
+/// Between a wait and the moment of its beginning, in the condition's message.
+const SINCE: &str = "; since ";
+
+impl<'a> Wait<'a> {
+    /// A stuck one first. The message of the condition `Progressing` keeps since when the wait is the
+    /// same, so that a restart of the operator does not forget it.
+    fn of(plan: &'a Plan, before: &PostgresqlStatus, now: Timestamp) -> Option<Self> {
+        let waits = || plan.gates.iter().filter(|gate| !gate.postponed);
+        let gate = waits().find(|gate| gate.stuck).or_else(|| waits().next())?;
+        let since = condition(before, "Progressing").and_then(|old| {
+            let (sentence, since) = old.message.rsplit_once(SINCE)?;
+            let same = sentence.starts_with(&format!("until {}: ", gate.until));
+            since.parse::<Timestamp>().ok().filter(|_| same)
+        });
+        let since = since.unwrap_or(now);
+        let waited = now.duration_since(since).as_secs();
+        let overdue = gate.problem_after_seconds.is_some_and(|limit| waited >= i64::from(limit));
+        Some(Self { gate, since, is_problem: gate.stuck || overdue })
+    }
+
+    fn sentence(&self) -> String {
+        format!("{}{SINCE}{}", cut(self.gate.sentence()), seconds(self.since))
     }
 }
 
@@ -111,21 +150,28 @@ pub fn refused(
             message: "waiting for a corrected manifest".to_owned(),
         },
     ];
+    let mut conditions = conditions(verdicts, before, generation, now);
+    // What was tried to mend a member is not forgotten meanwhile.
+    conditions.extend(condition(before, healing::CONDITION).cloned());
     PostgresqlStatus {
         postgres_cluster_status: word.to_owned(),
         observed_generation: Some(generation),
-        conditions: conditions(verdicts, before, generation, now),
+        conditions,
         ..before.clone()
     }
 }
 
 fn is_ready(pass: &PassResult<'_>, wanted: usize) -> bool {
+    // Steps that were planned are applied by now, but not observed: the next pass says. Those of a
+    // paused cluster are not taken.
+    let rests = pass.plan.paused || pass.plan.is_quiet();
     if wanted == 0 {
-        return pod_count(pass.seen) == 0 && pass.plan.is_settled();
+        return pod_count(pass.seen) == 0 && rests;
     }
-    let primary = matches!(pass.seen.primary(), Seen::Present(_));
-    // Steps that were planned are applied by now, but not observed: the next pass says.
-    primary && pass.streaming() >= wanted && pass.plan.is_settled()
+    let Seen::Present(primary) = pass.seen.primary() else { return false };
+    let pods = pass.seen.pods.present().into_iter().flatten();
+    let serves = pods.into_iter().any(|pod| pod.name == primary && pod.ready && !pod.deleting);
+    serves && pass.streaming() >= wanted && rests
 }
 
 fn valid() -> Verdict {
@@ -148,41 +194,79 @@ fn ready_verdict(pass: &PassResult<'_>, ready: bool, wanted: usize) -> Verdict {
     Verdict { kind: "Ready", holds: Some(ready), reason, message }
 }
 
-fn progressing(pass: &PassResult<'_>, failures: &[String]) -> Verdict {
+fn progressing(pass: &PassResult<'_>, failures: &[String], wait: Option<&Wait<'_>>) -> Verdict {
+    let verdict =
+        |holds, reason, message| Verdict { kind: "Progressing", holds: Some(holds), reason, message };
+    if pass.plan.paused {
+        let message = "the manifest pauses the operator: see the condition Paused";
+        return verdict(false, "Paused", message.to_owned());
+    }
     if let Some(step) = pass.plan.steps.first() {
         let reason = if failures.is_empty() { "Acting" } else { "Retrying" };
-        let message = format!("{} ({})", step.action, step.reasons());
-        return Verdict { kind: "Progressing", holds: Some(true), reason, message: cut(message) };
+        return verdict(true, reason, cut(format!("{} ({})", step.action, step.reasons())));
+    }
+    if let Some(wait) = wait {
+        return verdict(true, "Waiting", wait.sentence());
     }
     match pass.plan.gates.first() {
-        Some(gate) => Verdict {
-            kind: "Progressing",
-            holds: Some(true),
-            reason: "Waiting",
-            message: cut(format!("until {}: {}", gate.until, gate.because)),
-        },
-        None => Verdict {
-            kind: "Progressing",
-            holds: Some(false),
-            reason: "Settled",
-            message: "everything is as the manifest says".to_owned(),
-        },
+        Some(gate) => verdict(true, "Postponed", cut(gate.sentence())),
+        None => verdict(false, "Settled", "everything is as the manifest says".to_owned()),
     }
 }
 
-fn degraded(pass: &PassResult<'_>, failures: &[String], ever_ran: bool) -> Verdict {
-    let stuck = pass.plan.gates.iter().find(|gate| gate.stuck);
+fn degraded(pass: &PassResult<'_>, failures: &[String], wait: Option<&Wait<'_>>, ever_ran: bool) -> Verdict {
+    let problem = wait.filter(|wait| wait.is_problem);
     let (holds, reason, message) = if let Some(failure) = failures.first() {
         (true, "StepFailed", failure.clone())
-    } else if let Some(gate) = stuck {
-        let reason = if ever_ran && gate.lane == Lane::Pods { "RolloutBlocked" } else { "MemberStuck" };
-        (true, reason, format!("until {}: {}", gate.until, gate.because))
+    } else if let Some(wait) = problem {
+        let reason = match wait.gate.lane {
+            Lane::Pods if ever_ran && wait.gate.rollout => "RolloutBlocked",
+            Lane::Pods => "MemberStuck",
+            _ => "Waiting",
+        };
+        (true, reason, wait.gate.sentence())
     } else if let Some(refusal) = pass.plan.refusals.first() {
         (true, "ChangeRefused", format!("{}: {}", refusal.what, refusal.because))
     } else {
         (false, "AsExpected", "nothing is refused, failed or stuck".to_owned())
     };
     Verdict { kind: "Degraded", holds: Some(holds), reason, message: cut(message) }
+}
+
+/// A rollout stands still at the first pod that does not come back, or before it began because the
+/// API server refuses the new template.
+fn rollout_blocked(pass: &PassResult<'_>, wait: Option<&Wait<'_>>, ever_ran: bool) -> Verdict {
+    let refused = pass.outcomes.iter().find_map(|(step, outcome)| match (&step.action, outcome) {
+        (Action::DeletePod { trial: Some(_), .. }, Outcome::Failed(why)) => Some(why.clone()),
+        _ => None,
+    });
+    let stands = wait.filter(|wait| wait.is_problem && wait.gate.rollout && ever_ran);
+    let (holds, reason, message) = match (refused, stands) {
+        (Some(why), _) => (true, "TemplateRefused", why),
+        (None, Some(wait)) => (true, "PodNotBack", wait.gate.sentence()),
+        (None, None) => (false, "NotBlocked", "no rollout stands still".to_owned()),
+    };
+    Verdict { kind: "RolloutBlocked", holds: Some(holds), reason, message: cut(message) }
+}
+
+/// Longest plan that stands in a condition, in characters; Kubernetes' limit is 32768.
+const LONGEST_PLAN: usize = 8000;
+
+fn paused(plan: &Plan) -> Option<Verdict> {
+    plan.paused.then(|| Verdict {
+        kind: "Paused",
+        holds: Some(true),
+        reason: "AsAsked",
+        message: plan.to_string().chars().take(LONGEST_PLAN).collect(),
+    })
+}
+
+fn members_streaming(pass: &PassResult<'_>) -> Option<Verdict> {
+    let troubles = healing::after(pass.intent, pass.seen, pass.outcomes);
+    let message = healing::message(&troubles)?;
+    let streams = troubles.values().all(|trouble| trouble.since.is_none());
+    let reason = if streams { "Mended" } else { "NotStreaming" };
+    Some(Verdict { kind: healing::CONDITION, holds: Some(streams), reason, message })
 }
 
 fn pod_count(seen: &Observation) -> usize {

@@ -2,131 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use matriarch_cluster::{Cluster, Intent, LEVEL_ANNOTATION, Object, Unresolved, Unwanted, render};
+mod worlds;
+
+use matriarch_cluster::{Intent, LEVEL_ANNOTATION, Object, Unresolved, Unwanted};
 use matriarch_plan::{
-    Action, Gate, Member, ObjectKey, ObjectSeen, Observation, PatroniObject, PatroniSeen, Plan, PodSeen,
-    SecretSeen, Seen, plan_cluster, plan_deletion,
+    Action, ObjectKey, ObjectSeen, Observation, PatroniObject, Plan, PodSeen, Seen, plan_cluster,
+    plan_deletion,
 };
 use matriarch_settings::Settings;
-use matriarch_sql::{Catalog, CatalogRole, PasswordState};
 use serde_json::{Value, json};
-
-const NEW: &str = "acid-test-new";
-const OLD: &str = "acid-test-old";
-
-fn intent(instances: u32) -> Intent {
-    let manifest = json!({
-        "apiVersion": "acid.zalan.do/v1", "kind": "postgresql",
-        "metadata": {"name": "acid-test", "namespace": "ns", "uid": "u", "generation": 3},
-        "spec": {"teamId": "acid", "numberOfInstances": instances, "volume": {"size": "1Gi"},
-            "postgresql": {"version": "17"}, "users": {"app": []}, "databases": {"app": "app"}}});
-    let settings = Settings::default();
-    render(&Cluster::validate(&manifest, &settings).expect("a valid manifest"), &settings)
-}
-
-fn pod(ordinal: u32, revision: &str) -> PodSeen {
-    PodSeen {
-        name: format!("acid-test-{ordinal}"),
-        uid: format!("pod-{ordinal}"),
-        ordinal,
-        ready: true,
-        revision: revision.to_owned(),
-        ..PodSeen::default()
-    }
-}
-
-fn member(ordinal: u32, role: &str) -> Member {
-    let state = if role == "leader" { "running" } else { "streaming" };
-    Member {
-        name: format!("acid-test-{ordinal}"),
-        role: role.to_owned(),
-        state: state.to_owned(),
-        lag_bytes: Some(0),
-        pending_restart: None,
-    }
-}
-
-/// A cluster at rest: everything as the intent says, `acid-test-0` is the primary.
-fn at_rest(intent: &Intent) -> Observation {
-    let template = intent.stateful_set.body["spec"]["template"].clone();
-    let mut older = template.clone();
-    older["spec"]["containers"][0]["image"] = json!("older");
-    let objects = intent.objects().filter(|object| object.kind != "Secret").map(|object| {
-        let mut body = object.body.clone();
-        if object.kind == "StatefulSet" {
-            body["metadata"]["generation"] = json!(1);
-            body["status"] = json!({"observedGeneration": 1, "updateRevision": NEW});
-        }
-        let seen = ObjectSeen { uid: format!("uid-{}", object.name), body };
-        (ObjectKey::new(&object.kind, &object.name), Seen::Present(seen))
-    });
-    let unwanted = intent.unwanted.iter().map(|one| (ObjectKey::new(&one.kind, &one.name), Seen::Absent));
-    let objects = objects.chain(unwanted);
-    let secrets = intent.secrets.iter().map(|secret| {
-        let seen = SecretSeen {
-            uid: "s".into(),
-            username: secret.username.clone(),
-            has_password: true,
-            ..SecretSeen::default()
-        };
-        (secret.object.name.clone(), Seen::Present(seen))
-    });
-    let roles = intent.roles.iter().map(|role| {
-        let live = CatalogRole { flags: role.flags, verifier: Some("set".into()), ..CatalogRole::default() };
-        (role.name.clone(), live)
-    });
-    let databases = intent.databases.iter().map(|db| (db.name.clone(), db.owner.clone()));
-    let members = (0..intent.instances).map(|n| member(n, if n == 0 { "leader" } else { "replica" }));
-    Observation {
-        has_finalizer: true,
-        objects: objects.collect(),
-        secrets: secrets.collect(),
-        pods: Seen::Present((0..intent.instances).map(|ordinal| pod(ordinal, NEW)).collect()),
-        revisions: BTreeMap::from([(OLD.to_owned(), Seen::Present(older))]),
-        claims: Seen::Present(Vec::new()),
-        patroni_objects: Seen::Present(Vec::new()),
-        user_lists: BTreeMap::new(),
-        streams: Seen::Absent,
-        leader: Seen::Present("acid-test-0".into()),
-        patroni: Seen::Present(PatroniSeen {
-            members: members.collect(),
-            paused: false,
-            config: Seen::Present(intent.patroni.clone()),
-        }),
-        catalog: Seen::Present(Catalog {
-            roles: roles.collect(),
-            databases: databases.collect(),
-            ..Catalog::default()
-        }),
-        passwords: intent
-            .roles
-            .iter()
-            .filter_map(|role| Some((role.secret.clone()?, PasswordState::Matches)))
-            .collect(),
-    }
-}
-
-fn pods_mut(seen: &mut Observation) -> &mut Vec<PodSeen> {
-    match &mut seen.pods {
-        Seen::Present(pods) => pods,
-        other => panic!("pods are {other:?}"),
-    }
-}
-
-fn patroni_mut(seen: &mut Observation) -> &mut PatroniSeen {
-    match &mut seen.patroni {
-        Seen::Present(patroni) => patroni,
-        other => panic!("Patroni is {other:?}"),
-    }
-}
-
-fn actions(plan: &Plan) -> Vec<String> {
-    plan.steps.iter().map(|step| step.action.to_string()).collect()
-}
-
-fn gates(plan: &Plan) -> Vec<String> {
-    plan.gates.iter().map(|Gate { until, because, .. }| format!("{until}: {because}")).collect()
-}
+use worlds::*;
 
 #[test]
 fn a_cluster_at_rest_needs_nothing() {
@@ -249,7 +134,8 @@ fn a_scale_down_waits_until_the_primary_is_among_the_survivors() {
     seen.pods = Seen::Present(vec![pod(0, NEW), pod(1, NEW)]);
     seen.leader = Seen::Present("acid-test-1".into());
     patroni_mut(&mut seen).members = vec![member(0, "replica"), member(1, "leader")];
-    assert_eq!(actions(&plan_cluster(&intent, &seen)), ["switch over from acid-test-1 to acid-test-0"]);
+    let plan = plan_cluster(&intent, &seen);
+    assert_eq!(actions(&plan), ["switch over from acid-test-1 to acid-test-0"], "{plan}");
 
     seen.leader = Seen::Present("acid-test-0".into());
     patroni_mut(&mut seen).members = vec![member(0, "leader"), member(1, "replica")];
@@ -374,13 +260,6 @@ fn no_plan_shows_a_password() {
     let seen = at_rest(&intent);
     let text: Value = serde_json::to_value(plan_cluster(&intent, &seen)).expect("a plan is JSON");
     assert!(!text.to_string().contains("SCRAM-SHA-256$"), "{text}");
-}
-
-fn set_mut(seen: &mut Observation) -> &mut ObjectSeen {
-    match seen.objects.get_mut(&ObjectKey::new("StatefulSet", "acid-test")) {
-        Some(Seen::Present(set)) => set,
-        other => panic!("the StatefulSet is {other:?}"),
-    }
 }
 
 /// An intent with a repair of the template between level 0 and the newest.

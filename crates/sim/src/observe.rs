@@ -55,6 +55,7 @@ pub fn observe(world: &World, intent: &Intent, seed: &mut Seed, fault_percent: u
         patroni: source(fails(), patroni(world)),
         catalog,
         passwords: passwords.collect(),
+        ..Observation::default()
     }
 }
 
@@ -97,8 +98,8 @@ fn pods(world: &World) -> Vec<PodSeen> {
             age_seconds: 60,
             annotations: BTreeMap::new(),
             waiting: pod.is_broken().then(|| "ImagePullBackOff: no such image".to_owned()),
-            node: None,
             name,
+            ..PodSeen::default()
         }
     };
     world.pods.iter().map(project).collect()
@@ -132,8 +133,8 @@ fn patroni(world: &World) -> Option<PatroniSeen> {
                 role: if leads { "leader" } else { "replica" }.to_owned(),
                 state: if leads { "running" } else { "streaming" }.to_owned(),
                 lag_bytes: Some(0),
-                pending_restart: None,
                 name,
+                ..Member::default()
             }
         })
         .collect();

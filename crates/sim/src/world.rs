@@ -130,7 +130,7 @@ impl World {
                 self.secrets.entry(secret.object.name.clone()).or_insert(seen);
             }
             Action::Delete { key, uid } => return self.delete(key, uid),
-            Action::DeletePod { name, uid } => return self.delete_pod(name, uid),
+            Action::DeletePod { name, uid, .. } => return self.delete_pod(name, uid),
             Action::Switchover { from, to } => {
                 if self.leader.as_ref() != Some(from) || !self.is_up(to) {
                     return Outcome::Failed("412 no healthy candidate".to_owned());
@@ -141,7 +141,8 @@ impl World {
                 Some(config) => merge(config, patch),
                 None => return Outcome::Failed("503 no configuration".to_owned()),
             },
-            Action::RestartMember { .. } => {}
+            // Members that do not stream are not simulated.
+            Action::RestartMember { .. } | Action::Reinitialize { .. } | Action::DeleteClaim { .. } => {}
             Action::Sql(statement) => return self.execute(statement),
         }
         Outcome::Applied

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::Context;
 use crate::intent::Object;
+use crate::level::Level;
 use crate::names;
+use crate::policy::Policy;
 
 pub(super) fn render(context: &Context<'_>) -> Vec<Object> {
     vec![primary(context), critical(context)]
@@ -22,8 +24,11 @@ fn primary(context: &Context<'_>) -> Object {
     let settings = context.settings;
     let patroni = context.cluster.spec.patroni.clone().unwrap_or_default();
     let by_role = settings.pdb_master_label_selector;
+    // One pod for which a drain may cause a short outage, rather than wait for ever.
+    let (policy, _) = Policy::of(&context.cluster.annotations);
+    let alone = context.cluster.instances(settings) == 1 && policy.single_instance_may_be_drained;
     let strict = !by_role && patroni.synchronous_mode_strict == Some(true);
-    let available = match (relaxed(context), strict) {
+    let available = match (relaxed(context) || alone, strict) {
         (true, _) => 0,
         (false, false) => 1,
         // Patroni's own default for an absent count is 1; the original counts 0 (D32).
@@ -50,6 +55,10 @@ fn budget(
 ) -> Object {
     let metadata = context.metadata(name, context.labels(), context.inherited(BTreeMap::new()));
     let mut spec = json!({"selector": {"matchLabels": selector}});
+    if context.level.repairs(Level::REPAIRED) {
+        // A pod that is not ready serves nobody: it must not hold up the drain of its node.
+        spec["unhealthyPodEvictionPolicy"] = json!("AlwaysAllow");
+    }
     spec[field] = value;
     context.object("policy/v1", "PodDisruptionBudget", metadata, json!({"spec": spec}))
 }

@@ -3,6 +3,10 @@
 use matriarch_api::Problem;
 
 use super::Context;
+use crate::intent::Unresolved;
+
+/// How the notice of a version that waits ends.
+const UNTIL: &str = "until a maintenance window begins";
 
 /// The version for the pods where `wanted` is asked for, and why it is another one.
 ///
@@ -26,7 +30,7 @@ pub(super) fn of_pods(context: &Context<'_>, wanted: &str) -> (String, Option<Pr
     }
     if is_outside_of_windows(context) {
         return notice(
-            format!("is {wanted}; pods keep {running} until a maintenance window begins"),
+            format!("is {wanted}; pods keep {running} {UNTIL}"),
             "wait for the window, or change spec.maintenanceWindows",
         );
     }
@@ -36,6 +40,13 @@ pub(super) fn of_pods(context: &Context<'_>, wanted: &str) -> (String, Option<Pr
 /// What the owner should know about the version.
 pub(super) fn notices(context: &Context<'_>) -> Vec<Problem> {
     of_pods(context, &context.cluster.wanted_version(context.settings)).1.into_iter().collect()
+}
+
+/// The version, where it waits for a window.
+pub(super) fn waits_for_window(context: &Context<'_>) -> Vec<Unresolved> {
+    let later = of_pods(context, &context.cluster.wanted_version(context.settings)).1;
+    let later = later.filter(|problem| is_outside_of_windows(context) && problem.message.contains(UNTIL));
+    later.map(|problem| Unresolved { field: problem.field, why: problem.message }).into_iter().collect()
 }
 
 /// Without windows, or with windows switched off, every moment is inside.

@@ -3,6 +3,7 @@
 
 mod anew;
 mod kubernetes;
+mod trial;
 
 use kube::Client;
 use matriarch_cluster::{CredentialSecret, Intent, PasswordSource};
@@ -100,7 +101,21 @@ impl Hands {
             Action::Delete { key, uid } => {
                 kubernetes::delete(client, &place(&key.kind, &key.name), uid).await
             }
-            Action::DeletePod { name, uid } => kubernetes::delete(client, &place("Pod", name), uid).await,
+            Action::DeletePod { name, uid, trial } => {
+                if let Some(trial) = trial
+                    && let Err(why) = trial::accepted(client, trial).await
+                {
+                    return Outcome::Failed(format!("the new template is refused, no pod is deleted: {why}"));
+                }
+                kubernetes::delete(client, &place("Pod", name), uid).await
+            }
+            Action::DeleteClaim { name, uid } => {
+                kubernetes::delete(client, &place("PersistentVolumeClaim", name), uid).await
+            }
+            Action::Reinitialize { name } => match work.addresses.pods.get(name) {
+                Some(address) => outcome(self.patroni.reinitialize(&base_url(address)).await),
+                None => Outcome::Outdated(format!("{name} has no address")),
+            },
             Action::Switchover { from, to } => self.switch_over(from, to, work).await,
             Action::PatchPatroniConfig(patch) => {
                 let Some(member) = any_member(work) else {

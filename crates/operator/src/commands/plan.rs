@@ -125,5 +125,7 @@ pub fn nothing(intent: &Intent) -> Observation {
         patroni: Seen::Absent,
         catalog: Seen::Absent,
         passwords: BTreeMap::new(),
+        now: jiff::Timestamp::now(),
+        ..Observation::default()
     }
 }

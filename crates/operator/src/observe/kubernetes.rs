@@ -3,16 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::{Event, Pod, PodStatus, Secret};
 use kube::api::{Api, DynamicObject, ListParams};
 use kube::{Client, ResourceExt};
 use matriarch_cluster::{Intent, PasswordSource, names};
-use matriarch_plan::{ClaimSeen, ObjectKey, ObjectSeen, PatroniObject, PodSeen, SecretSeen, Seen};
+use matriarch_plan::{
+    ClaimSeen, ContainerEnd, ObjectKey, ObjectSeen, PatroniObject, PodSeen, SecretSeen, Seen,
+};
 use matriarch_settings::Settings;
 use serde_json::Value;
 
 use super::passwords;
 use crate::kinds;
+
+/// The StatefulSet controller repeats itself at least every so many seconds; older words are of
+/// another time.
+const REFUSAL_COUNTS_SECONDS: i64 = 1200;
 
 /// Seen from a read of one object by name.
 fn seen<T>(answer: kube::Result<Option<T>>) -> Seen<T> {
@@ -200,8 +206,64 @@ fn project(pod: &Pod, prefix: &str, role_label: &str) -> Option<PodSeen> {
         annotations: pod.annotations().clone(),
         age_seconds: age_seconds(pod),
         waiting: (!ready).then(|| waiting(&status)).flatten(),
+        ready_since: ready_since(&status),
+        restarted: restarted(&status),
+        database_runs: database_runs(&status),
         name,
     })
+}
+
+/// Since when its condition `Ready` is true.
+fn ready_since(status: &PodStatus) -> Option<jiff::Timestamp> {
+    let ready = status.conditions.iter().flatten().find(|condition| condition.type_ == "Ready")?;
+    (ready.status == "True").then_some(())?;
+    ready.last_transition_time.as_ref().map(|time| time.0)
+}
+
+/// The latest end of a container that was started again.
+fn restarted(status: &PodStatus) -> Option<ContainerEnd> {
+    let ends = status.container_statuses.iter().flatten().filter_map(|container| {
+        let end = container.last_state.as_ref()?.terminated.as_ref()?;
+        let why = [end.reason.clone(), end.message.clone()];
+        let why = why.into_iter().flatten().collect::<Vec<_>>().join(": ");
+        Some(ContainerEnd {
+            container: container.name.clone(),
+            at: end.finished_at.as_ref()?.0,
+            why: format!("{why}, exit code {}", end.exit_code).trim_start_matches(", ").to_owned(),
+            times: u32::try_from(container.restart_count).unwrap_or(0),
+        })
+    });
+    ends.max_by_key(|end| end.at)
+}
+
+fn database_runs(status: &PodStatus) -> bool {
+    let mut containers = status.container_statuses.iter().flatten();
+    let database = containers.find(|container| container.name == names::POSTGRES_CONTAINER);
+    database.and_then(|container| container.state.as_ref()).is_some_and(|state| state.running.is_some())
+}
+
+/// The API server's words where the StatefulSet controller could not make a pod: its newest event of
+/// that kind. Asked only while a pod is missing.
+pub async fn creation_refused(client: &Client, intent: &Intent, pods: &Seen<Vec<PodSeen>>) -> Option<String> {
+    let pods = pods.present()?;
+    if (0..intent.instances).all(|ordinal| pods.iter().any(|pod| pod.ordinal == ordinal)) {
+        return None;
+    }
+    let fields = format!(
+        "involvedObject.kind=StatefulSet,involvedObject.name={},reason=FailedCreate",
+        intent.stateful_set.name
+    );
+    let api: Api<Event> = Api::namespaced(client.clone(), &intent.identity.namespace);
+    // Without the right to list events the pod is missing all the same; only the words are.
+    let events = api.list(&ListParams::default().fields(&fields)).await.ok()?;
+    let recent = |event: &Event| {
+        let last = event.last_timestamp.as_ref().map(|time| time.0);
+        let last = last.or(event.event_time.as_ref().map(|time| time.0))?;
+        let age = jiff::Timestamp::now().duration_since(last).as_secs();
+        (age < REFUSAL_COUNTS_SECONDS).then_some(last)
+    };
+    let newest = events.items.into_iter().filter_map(|event| Some((recent(&event)?, event)));
+    newest.max_by_key(|(last, _)| *last)?.1.message
 }
 
 fn age_seconds(pod: &Pod) -> u64 {
@@ -211,7 +273,7 @@ fn age_seconds(pod: &Pod) -> u64 {
 }
 
 /// Why a pod does not run: the scheduler's words, else a container's.
-fn waiting(status: &k8s_openapi::api::core::v1::PodStatus) -> Option<String> {
+fn waiting(status: &PodStatus) -> Option<String> {
     let unschedulable = status
         .conditions
         .iter()

@@ -22,6 +22,8 @@ use matriarch_plan::{Observation, Seen};
 use matriarch_settings::Settings;
 use serde_json::Value;
 
+use crate::report;
+
 /// What it takes to look.
 #[derive(Clone)]
 pub struct Eyes {
@@ -90,9 +92,10 @@ impl Eyes {
         }
         let addresses =
             Addresses { pods: kubernetes::addresses(&pods), primary: leader.present().cloned(), passwords };
-        let (patroni, revisions) = tokio::join!(
+        let (patroni, revisions, creation_refused) = tokio::join!(
             patroni::observe(&self.patroni, &addresses, &pods),
             kubernetes::revisions(&self.client, intent, &objects, &pods),
+            kubernetes::creation_refused(&self.client, intent, &pods),
         );
         let mut observation = Observation {
             has_finalizer: has_finalizer(manifest),
@@ -108,6 +111,10 @@ impl Eyes {
             patroni,
             catalog: Seen::Absent,
             passwords: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            creation_refused,
+            status: report::status_of(manifest),
+            now: jiff::Timestamp::now(),
         };
         let (catalog, states) = sql::observe(intent, settings, &observation, &addresses).await;
         observation.catalog = catalog;

@@ -47,13 +47,13 @@ async fn ask(
     let view = view?;
     let mut members = Vec::new();
     for member in view.members {
-        let pending_restart = match addresses.pods.get(&member.name) {
+        let (pending_restart, started_at) = match addresses.pods.get(&member.name) {
             Some(address) if member.pending_restart => {
                 // Which parameters, if the member says so; that it is pending is known.
-                let status = client.status(&base_url(address)).await;
-                Some(status.map(|status| pending(&status)).unwrap_or_default())
+                let status = client.status(&base_url(address)).await.unwrap_or_default();
+                (Some(pending(&status)), status.started_at())
             }
-            _ => None,
+            _ => (None, None),
         };
         members.push(Member {
             lag_bytes: match member.lag {
@@ -65,6 +65,9 @@ async fn ask(
             role: member.role,
             state: member.state,
             pending_restart,
+            nofailover: member.tags.get("nofailover").is_some_and(is_set),
+            timeline: member.timeline,
+            started_at,
         });
     }
     members.sort_by(|a, b| a.name.cmp(&b.name));
@@ -73,6 +76,18 @@ async fn ask(
         Err(error) => Seen::Unknown(error.to_string()),
     };
     Ok(PatroniSeen { members, paused: view.pause, config })
+}
+
+/// A tag of Patroni: a truth, or a number or text that stands for one.
+fn is_set(tag: &Value) -> bool {
+    match tag {
+        Value::Bool(on) => *on,
+        Value::String(text) => {
+            !matches!(text.to_ascii_lowercase().as_str(), "" | "false" | "off" | "no" | "0")
+        }
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        _ => false,
+    }
 }
 
 fn pending(status: &Status) -> BTreeMap<String, (String, String)> {

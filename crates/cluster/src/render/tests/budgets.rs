@@ -13,7 +13,13 @@ fn budgets(spec: Value, settings: Settings) -> [Value; 2] {
         let metadata = &budget.body["metadata"];
         assert_eq!(metadata["labels"], json!({"team": "myapp", "cluster-name": "myapp-database"}));
     }
-    [intent.disruption_budgets[0].body.clone(), intent.disruption_budgets[1].body.clone()]
+    let original = |index: usize| intent.original_disruption_budgets[index].body.clone();
+    for (index, budget) in intent.disruption_budgets.iter().enumerate() {
+        let mut expected = original(index);
+        expected["spec"]["unhealthyPodEvictionPolicy"] = json!("AlwaysAllow");
+        assert_eq!(budget.body, expected);
+    }
+    [original(0), original(1)]
 }
 
 /// The rows of 03 §17.6; the last one is the intended value of what the original gets wrong (D32).
@@ -53,4 +59,39 @@ fn vectors_03_17_6_budgets() {
     for budget in budgets(three(), owned) {
         assert_eq!(budget["metadata"]["ownerReferences"][0]["name"], "myapp-database");
     }
+}
+
+/// A cluster of one pod may choose between an outage and a drain that waits.
+#[test]
+fn the_only_pod_may_be_drained_where_the_manifest_allows_it() {
+    for (instances, annotation, available) in
+        [(1, None, 1), (1, Some("block"), 1), (1, Some("allow"), 0), (2, Some("allow"), 1)]
+    {
+        let mut manifest = manifest("acid-one", json!({"numberOfInstances": instances}));
+        if let Some(value) = annotation {
+            manifest["metadata"]["annotations"] = json!({"acid.zalan.do/single-instance-drain": value});
+        }
+        let budget = &intent(&manifest, &Settings::default()).disruption_budgets[0].body;
+        assert_eq!(budget["spec"]["minAvailable"], available, "{instances} {annotation:?}");
+        assert_eq!(budget["metadata"]["annotations"], Value::Null, "{annotation:?}");
+    }
+}
+
+/// What the operator is asked by annotations stands in no object.
+#[test]
+fn annotations_for_the_operator_reach_no_object() {
+    let mut manifest = manifest("acid-one", json!({}));
+    let plain = intent(&manifest, &Settings::default());
+    manifest["metadata"]["annotations"] = json!({
+        "acid.zalan.do/paused": "true",
+        "acid.zalan.do/approve-primary": "required",
+        "acid.zalan.do/self-healing": "recreate-volume",
+    });
+    let asked = intent(&manifest, &Settings::default());
+    let bodies = |intent: &Intent| intent.objects().map(|object| object.body.clone()).collect::<Vec<_>>();
+    assert_eq!(bodies(&plain), bodies(&asked));
+    let settings =
+        Settings { inherited_annotations: vec!["acid.zalan.do/paused".into()], ..Settings::default() };
+    let inherited = intent(&manifest, &settings);
+    assert_eq!(inherited.stateful_set.body["metadata"]["annotations"]["acid.zalan.do/paused"], "true");
 }
