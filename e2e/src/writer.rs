@@ -52,12 +52,13 @@ impl Writer {
         self.acknowledged.lock().map_or(0, |all| all.len())
     }
 
-    /// The longest time between two acknowledgements after `since`: how long nothing could be
-    /// written.
-    pub fn longest_pause(&self, since: Instant) -> Duration {
+    /// How long nothing could be written, after `since`: when each pause of more than a second
+    /// began, and how long it was.
+    pub fn pauses(&self, since: Instant) -> Vec<(Duration, Duration)> {
         let all = self.acknowledged.lock().map(|all| all.clone()).unwrap_or_default();
         let times: Vec<Instant> = all.into_iter().map(|(_, at)| at).filter(|at| *at >= since).collect();
-        times.windows(2).map(|two| two[1] - two[0]).max().unwrap_or_default()
+        let pauses = times.windows(2).map(|two| (two[0] - since, two[1] - two[0]));
+        pauses.filter(|(_, pause)| *pause > Duration::from_secs(1)).collect()
     }
 
     /// Waits until five more rows are acknowledged.

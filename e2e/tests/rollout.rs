@@ -21,7 +21,7 @@ fn a_rolling_update_under_a_synchronous_writer() {
         synchronous_replica(&cluster)?;
         scene.step("three members, one of them synchronous, and a writer");
 
-        let bare = switched_by_patroni_alone(&cluster, &writer)?;
+        let bare = switched_by_patroni_alone(scene, &cluster, &writer)?;
         scene.step(&format!("a switchover of Patroni alone: no write for {:.2} s", bare.as_secs_f64()));
         let before = (cluster.pods()?, timelines(&cluster)?);
         let began = Instant::now();
@@ -30,7 +30,7 @@ fn a_rolling_update_under_a_synchronous_writer() {
         }}}))?;
         cluster.wait_rolled(&before.0, 300)?;
         writer.wait_for_more(60)?;
-        let ours = writer.longest_pause(began);
+        let ours = longest(scene, &writer, began);
         let switchovers = timelines(&cluster)? - before.1;
         ensure!(switchovers == 1, "{switchovers} changes of the primary instead of one");
         let rows = writer.stop_and_check(&client, &login)?;
@@ -99,7 +99,7 @@ fn stops_and_heals(scene: &Scene, name: &str, change: &Value, back: &Value) -> R
 }
 
 /// How long the writer stands still when Patroni is told to switch over by hand.
-fn switched_by_patroni_alone(cluster: &Cluster, writer: &Writer) -> Result<Duration> {
+fn switched_by_patroni_alone(scene: &Scene, cluster: &Cluster, writer: &Writer) -> Result<Duration> {
     let old = cluster.primary()?;
     let began = Instant::now();
     let answer = cluster.patroni(&old.name, "POST", "/switchover", &json!({"leader": old.name}))?;
@@ -108,7 +108,20 @@ fn switched_by_patroni_alone(cluster: &Cluster, writer: &Writer) -> Result<Durat
     writer.wait_for_more(60)?;
     cluster.wait_settled(120)?;
     synchronous_replica(cluster)?;
-    Ok(writer.longest_pause(began))
+    Ok(longest(scene, writer, began))
+}
+
+/// The longest pause of the writer; all of them are said.
+fn longest(scene: &Scene, writer: &Writer, since: Instant) -> Duration {
+    let pauses = writer.pauses(since);
+    for (at, pause) in &pauses {
+        scene.step(&format!(
+            "no write for {:.2} s, {:.1} s after the beginning",
+            pause.as_secs_f64(),
+            at.as_secs_f64()
+        ));
+    }
+    pauses.into_iter().map(|(_, pause)| pause).max().unwrap_or_default()
 }
 
 /// How often the primary has changed so far.
