@@ -23,7 +23,7 @@ struct Wish {
 const POLLED: &str = "changes by others are noticed at the next look at the cluster, within a minute";
 const REPLACED: &str = "it is deleted and made anew instead of changed";
 
-const WISHES: [Wish; 14] = [
+const WISHES: [Wish; 21] = [
     wish("apps", "statefulsets", "watch", POLLED),
     wish("", "services", "list", POLLED),
     wish("", "services", "watch", POLLED),
@@ -31,6 +31,13 @@ const WISHES: [Wish; 14] = [
     wish("policy", "poddisruptionbudgets", "watch", POLLED),
     wish("policy", "poddisruptionbudgets", "patch", REPLACED),
     wish("", "secrets", "watch", POLLED),
+    wish("", "pods", "watch", POLLED),
+    wish("", "persistentvolumeclaims", "watch", POLLED),
+    wish("", "configmaps", "list", POLLED),
+    wish("", "configmaps", "watch", POLLED),
+    wish("", "endpoints", "watch", POLLED),
+    wish("apps", "deployments", "watch", POLLED),
+    wish("batch", "cronjobs", "watch", POLLED),
     wish(
         "",
         "secrets",

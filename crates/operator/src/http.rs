@@ -52,6 +52,6 @@ async fn ready(State(served): State<Served>) -> impl IntoResponse {
 }
 
 async fn metrics(State(served): State<Served>) -> impl IntoResponse {
-    let text = served.context.get().map(|context| context.metrics.text()).unwrap_or_default();
+    let text = served.context.get().map(|context| context.measured()).unwrap_or_default();
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text)
 }

@@ -24,6 +24,12 @@ const KINDS: [(&str, &str, &str, &str); 16] = [
     ("RoleBinding", "rbac.authorization.k8s.io", "v1", "rolebindings"),
 ];
 
+/// Whether objects of this kind serve all clusters of a namespace, so that no cluster's label leads
+/// to them.
+pub fn is_shared(kind: &str) -> bool {
+    matches!(kind, "ServiceAccount" | "RoleBinding")
+}
+
 /// The resource of a kind.
 ///
 /// # Panics

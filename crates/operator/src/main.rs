@@ -5,6 +5,7 @@ mod access;
 mod act;
 mod api;
 mod arguments;
+mod cache;
 mod commands;
 mod controller;
 mod controller_id;
@@ -18,10 +19,15 @@ mod namespaces;
 mod observe;
 mod orphans;
 mod pass;
+mod queue;
+mod reads;
 mod registration;
 mod report;
+mod requests;
+mod said;
 mod settings_change;
 mod settings_source;
+mod turn;
 
 use std::process::ExitCode;
 

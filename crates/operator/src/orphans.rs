@@ -17,10 +17,17 @@ use crate::{kinds, report};
 /// Between two searches.
 const SEARCH_EVERY: Duration = Duration::from_secs(300);
 
+/// How often it is looked whether this process leads.
+const LOOK_WHO_LEADS: Duration = Duration::from_secs(5);
+
 /// Searches at start and every few minutes.
 pub async fn watch(context: Arc<Context>) {
     let mut known = BTreeSet::new();
     loop {
+        if !context.may_act() {
+            tokio::time::sleep(LOOK_WHO_LEADS).await;
+            continue;
+        }
         match search(&context).await {
             Ok(orphans) => {
                 context.metrics.set_orphans(orphans.len());

@@ -1,35 +1,38 @@
 //! One pass over one cluster: observe → plan → act → report. Create, update, sync and
 //! recovery after a crash are this same function.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::pin::pin;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use kube::ResourceExt;
-use kube::api::DynamicObject;
-use kube::runtime::controller::Action as Next;
 use matriarch_api::Problem;
-use matriarch_cluster::{Cluster, render};
+use matriarch_cluster::{Cluster, Intent, render};
 use matriarch_plan::protection::missing_for_deletion;
+use matriarch_plan::scheduler::{Key, Next, Turn, Verdict};
 use matriarch_plan::status::{self, PassResult};
-use matriarch_plan::{plan_cluster, plan_deletion};
+use matriarch_plan::{PatroniSeen, Plan, Seen, plan_cluster, plan_deletion, sync_now};
 use matriarch_settings::Settings;
 use serde_json::Value;
 
 use crate::act::Workpiece;
 use crate::controller::Context;
 use crate::controller_id;
+use crate::observe::{Eyes, Sight};
 use crate::report::Report;
 
-/// Settings may be what makes a manifest acceptable, and no event tells of them.
-const LOOK_AGAIN_AFTER_REFUSAL: Duration = Duration::from_secs(60);
+/// A desk is kept for so long; a pass that a database or Patroni keeps waiting goes on without one.
+const AT_DESK: Duration = Duration::from_secs(1);
+/// A pass that waits longer than this for Patroni is a slow one.
+const SLOW: Duration = Duration::from_secs(1);
+/// How often a cluster that is not in order is looked at when no gate says so.
+const NOT_IN_ORDER: Duration = Duration::from_secs(5);
 
 /// A pass that could not be made; it is tried again with growing delays.
 #[derive(Debug, thiserror::Error)]
 pub enum PassError {
-    /// The object cannot be turned into JSON.
+    /// The manifest must be read anew before something is written.
     #[error("the manifest cannot be read: {0}")]
-    Manifest(#[from] serde_json::Error),
+    Manifest(kube::Error),
     /// A report could not be written.
     #[error("the status cannot be written: {0}")]
     Report(#[from] kube::Error),
@@ -45,114 +48,184 @@ pub enum PassError {
 }
 
 /// The pass. Tells when to look again, if no event comes first.
-pub async fn pass(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<Next, PassError> {
-    if !controller_id::is_ours(&object, &context.controller_id) {
-        return Ok(Next::await_change());
-    }
+pub async fn pass(turn: &Turn, context: &Context) -> Result<Verdict, PassError> {
     let settings = context.settings.current();
-    let manifest = serde_json::to_value(&*object)?;
-    let report = Report::new(&context, &manifest);
-    if object.metadata.deletion_timestamp.is_some() {
-        let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
-        let annotations = &manifest["metadata"]["annotations"];
-        match missing_for_deletion(&settings, annotations, &object.name_any(), today) {
-            None => return delete(&object, &manifest, &context, &settings, &report).await,
-            Some(why) => report.deletion_waits(&why).await,
+    let begun = Instant::now();
+    let patroni = context.eyes.patroni(&turn.key, &settings).await;
+    let waited = begun.elapsed() > SLOW;
+    let desks = context.desks();
+    let desk = desks.acquire().await.ok();
+    let mut work = pin!(work(&turn.key, context, &settings, patroni));
+    match tokio::time::timeout(AT_DESK, &mut work).await {
+        Ok(next) => Ok(Verdict { next: next?, slow: waited }),
+        Err(_) => {
+            drop(desk);
+            Ok(Verdict { next: work.await?, slow: true })
         }
     }
-    let cluster = match Cluster::validate(&manifest, &settings) {
-        Ok(cluster) => cluster,
-        Err(problems) => return refuse(&problems, &object, &context, &report).await,
-    };
-    let intent = context.eyes.intent(&cluster, &settings).await;
-    let sight = context.eyes.observe(&manifest, &intent, &settings).await;
-    let plan = plan_cluster(&intent, &sight.observation);
-    report.announce(&plan).await;
-    report.notices(&intent.notices).await;
-    let work = Workpiece {
-        intent: &intent,
-        settings: &settings,
-        seen: &sight.observation,
-        addresses: &sight.addresses,
-    };
-    let outcomes = context.hands.act(&plan, &work).await;
-    let result = PassResult { intent: &intent, seen: &sight.observation, plan: &plan, outcomes: &outcomes };
-    let after = status::status(&result, report.status_before(), Timestamp::now());
-    report.conclude(&outcomes, &after).await?;
-    context.metrics.count_pass(
-        &outcomes,
-        &after,
-        &object.namespace().unwrap_or_default(),
-        &object.name_any(),
-    );
-    let failures = result.failures();
-    if let Some(failure) = failures.first() {
-        return Err(PassError::Steps(failure.clone()));
-    }
-    let seconds = plan.look_again_seconds().map_or(settings_resync(&settings), u64::from);
-    Ok(Next::requeue(Duration::from_secs(seconds)))
 }
 
-/// Removal of a cluster whose manifest is being deleted. A manifest that is refused is
-/// deleted like any other: only names and labels are needed.
+/// The part that holds a whole cluster in memory.
+async fn work(
+    key: &Key,
+    context: &Context,
+    settings: &Settings,
+    patroni: Seen<PatroniSeen>,
+) -> Result<Next, PassError> {
+    let Some(manifest) = context.reads.manifest(key) else { return Ok(Next::Asleep) };
+    if !controller_id::is_ours(&manifest, &context.controller_id) {
+        return Ok(Next::Asleep);
+    }
+    let is_asked_for = sync_now::is_asked_for(&manifest);
+    if !is_asked_for && !is_going(&manifest) {
+        let look = match look(&manifest, &context.eyes, settings, Some(patroni)).await {
+            Ok(look) => look,
+            Err(problems) => return refuse(&problems, &manifest, context).await,
+        };
+        if look.plan.steps.is_empty() {
+            return finish(&manifest, look, context, settings).await;
+        }
+    }
+    // What a cache says leads to no write: everything is read anew, and that is acted upon.
+    let manifest = context.reads.live().get("postgresql", &key.namespace, &key.name).await;
+    let Some(manifest) = manifest.map_err(PassError::Manifest)? else { return Ok(Next::Asleep) };
+    if let Some(next) = delete(key, &manifest, context, settings).await? {
+        return Ok(next);
+    }
+    match look(&manifest, &context.eyes.live(), settings, None).await {
+        Ok(look) => finish(&manifest, look, context, settings).await,
+        Err(problems) => refuse(&problems, &manifest, context).await,
+    }
+}
+
+/// What should exist, what was seen, and what follows.
+struct Look {
+    intent: Intent,
+    sight: Sight,
+    plan: Plan,
+}
+
+async fn look(
+    manifest: &Value,
+    eyes: &Eyes,
+    settings: &Settings,
+    patroni: Option<Seen<PatroniSeen>>,
+) -> Result<Look, Vec<Problem>> {
+    let cluster = Cluster::validate(manifest, settings)?;
+    let intent = eyes.intent(&cluster, settings).await;
+    drop(cluster);
+    let sight = eyes.observe(manifest, &intent, settings, patroni).await;
+    let plan = plan_cluster(&intent, &sight.observation);
+    Ok(Look { intent, sight, plan })
+}
+
+/// Acts, if there is something to do, and reports what changed.
+async fn finish(
+    manifest: &Value,
+    look: Look,
+    context: &Context,
+    settings: &Settings,
+) -> Result<Next, PassError> {
+    let Look { intent, sight, plan } = look;
+    let report = Report::new(context, manifest);
+    report.announce(&plan).await;
+    report.notices(&intent.notices).await;
+    let seen = &sight.observation;
+    let work = Workpiece { intent: &intent, settings, seen, addresses: &sight.addresses };
+    let outcomes = context.hands.act(&plan, &work).await;
+    let result = PassResult { intent: &intent, seen, plan: &plan, outcomes: &outcomes };
+    let now = Timestamp::now();
+    let failures = result.failures();
+    let mut after = status::status(&result, report.status_before(), now);
+    sync_now::echo(&mut after, report.status_before(), manifest, failures.is_empty(), now);
+    report.conclude(&outcomes, &after).await?;
+    context.metrics.count_pass(&outcomes, &after, &intent.identity.namespace, &intent.identity.name);
+    match failures.into_iter().next() {
+        Some(failure) => Err(PassError::Steps(failure)),
+        None => Ok(next(&plan, &after.postgres_cluster_status)),
+    }
+}
+
+/// When to look again.
+fn next(plan: &Plan, word: &str) -> Next {
+    match plan.look_again_seconds() {
+        Some(0) => Next::Again,
+        Some(seconds) => Next::Waiting(Duration::from_secs(u64::from(seconds))),
+        None if word == "Running" => Next::Settled,
+        None => Next::Waiting(NOT_IN_ORDER),
+    }
+}
+
+fn is_going(manifest: &Value) -> bool {
+    !manifest["metadata"]["deletionTimestamp"].is_null()
+}
+
+/// Removal of a cluster whose manifest is being deleted; `None` when it is not, or not yet allowed.
+/// A manifest that is refused is deleted like any other: only names and labels are needed.
 async fn delete(
-    object: &DynamicObject,
+    key: &Key,
     manifest: &Value,
     context: &Context,
     settings: &Settings,
-    report: &Report<'_>,
-) -> Result<Next, PassError> {
+) -> Result<Option<Next>, PassError> {
+    if !is_going(manifest) {
+        return Ok(None);
+    }
+    let report = Report::new(context, manifest);
+    let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    if let Some(why) = missing_for_deletion(settings, &manifest["metadata"]["annotations"], &key.name, today)
+    {
+        report.deletion_waits(&why).await;
+        return Ok(None);
+    }
     // An edit may have made the spec unacceptable: deletion needs names and labels only.
     let (cluster, _) = Cluster::read(manifest, settings);
     let intent = render(&cluster, settings);
-    let sight = context.eyes.observe_all(manifest, &intent, settings).await;
+    let sight = context.eyes.live().observe_all(manifest, &intent, settings).await;
     if !sight.observation.has_finalizer {
-        return Ok(Next::await_change());
+        return Ok(Some(Next::Asleep));
     }
     let plan = plan_deletion(&intent, settings, &sight.observation);
     report.announce_deletion(&plan).await;
     let work = Workpiece { intent: &intent, settings, seen: &sight.observation, addresses: &sight.addresses };
     let outcomes = context.hands.act(&plan, &work).await;
     report.events_of(&outcomes).await;
-    context.metrics.forget(&object.namespace().unwrap_or_default(), &object.name_any());
-    let seconds = plan.look_again_seconds().unwrap_or(1);
-    Ok(Next::requeue(Duration::from_secs(u64::from(seconds.max(1)))))
+    context.metrics.forget(&key.namespace, &key.name);
+    let seconds = u64::from(plan.look_again_seconds().unwrap_or(1).max(1));
+    Ok(Some(Next::Waiting(Duration::from_secs(seconds))))
 }
 
 /// A manifest that is refused: said once, with all problems. A running cluster is left as
-/// it is. An edit wakes it at once; changed settings help at the next look.
-async fn refuse(
-    problems: &[Problem],
-    object: &DynamicObject,
-    context: &Context,
-    report: &Report<'_>,
-) -> Result<Next, PassError> {
+/// it is. An edit, or changed settings, wake it at once.
+async fn refuse(problems: &[Problem], manifest: &Value, context: &Context) -> Result<Next, PassError> {
+    let report = Report::new(context, manifest);
     let before = report.status_before();
     let created = !matches!(before.postgres_cluster_status.as_str(), "" | "CreateFailed" | "Invalid");
     let word = matriarch_cluster::status_word_for_problems(problems, created);
-    let generation = object.metadata.generation.unwrap_or_default();
-    let after = status::refused(problems, word, generation, before, Timestamp::now());
+    let generation = manifest["metadata"]["generation"].as_i64().unwrap_or_default();
+    let now = Timestamp::now();
+    let mut after = status::refused(problems, word, generation, before, now);
+    // A refused manifest was looked at completely, too.
+    sync_now::echo(&mut after, before, manifest, true, now);
     report.refuse(problems, &after).await?;
-    context.metrics.count_refusal(&object.namespace().unwrap_or_default(), &object.name_any());
-    Ok(Next::requeue(LOOK_AGAIN_AFTER_REFUSAL))
-}
-
-fn settings_resync(settings: &Settings) -> u64 {
-    settings.resync_period.as_secs().max(1)
+    let text = |field: &str| manifest["metadata"][field].as_str().unwrap_or_default();
+    context.metrics.count_refusal(text("namespace"), text("name"));
+    Ok(Next::Unwell)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use matriarch_plan::{Action, Gate, Lane, Step};
 
     #[test]
-    fn a_cluster_is_looked_at_again_after_the_resync_period() {
-        let after = |seconds| {
-            settings_resync(&Settings {
-                resync_period: std::time::Duration::from_secs(seconds),
-                ..Settings::default()
-            })
-        };
-        assert_eq!((after(77), after(0)), (77, 1));
+    fn the_plan_and_the_status_say_when_to_look_again() {
+        let steps = Plan { steps: vec![Step::new(Action::AddFinalizer, "x")], ..Plan::default() };
+        let gate = |lane| Gate::new(lane, "a", "b");
+        let gates = Plan { gates: vec![gate(Lane::Sql).stuck(), gate(Lane::Pods)], ..Plan::default() };
+        assert_eq!(next(&steps, "Running"), Next::Again);
+        assert_eq!(next(&gates, "Updating"), Next::Waiting(Duration::from_secs(1)));
+        assert_eq!(next(&Plan::default(), "Running"), Next::Settled);
+        assert_eq!(next(&Plan::default(), "Updating"), Next::Waiting(NOT_IN_ORDER));
     }
 }

@@ -3,7 +3,8 @@
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
-use matriarch_api::{PostgresqlStatus, Problem};
+use matriarch_api::{Condition, PostgresqlStatus, Problem};
+use matriarch_plan::scheduler::Key;
 use matriarch_plan::{Action, Outcome, Plan, Reason, Risk, Step};
 use serde_json::{Value, json};
 use tracing::warn;
@@ -23,6 +24,7 @@ const LONGEST_ACTION: usize = 128;
 /// Writes for one object.
 pub struct Report<'a> {
     context: &'a Context,
+    key: Key,
     regarding: ObjectReference,
     before: PostgresqlStatus,
     generation: i64,
@@ -31,8 +33,11 @@ pub struct Report<'a> {
 impl<'a> Report<'a> {
     /// A report on the object as it was read.
     pub fn new(context: &'a Context, manifest: &Value) -> Self {
+        let metadata = &manifest["metadata"];
+        let text = |field: &str| metadata[field].as_str().unwrap_or_default();
         Self {
             context,
+            key: Key::new(text("namespace"), text("name")),
             regarding: regarding(manifest),
             before: status_of(manifest),
             generation: manifest["metadata"]["generation"].as_i64().unwrap_or_default(),
@@ -44,10 +49,6 @@ impl<'a> Report<'a> {
         &self.before
     }
 
-    fn name(&self) -> &str {
-        self.regarding.name.as_deref().unwrap_or_default()
-    }
-
     /// Says what is about to be disrupted, before it is.
     pub async fn announce(&self, plan: &Plan) {
         if self.before.postgres_cluster_status.is_empty() && !plan.steps.is_empty() {
@@ -57,10 +58,22 @@ impl<'a> Report<'a> {
             let note = format!("{} because {}", step.action, step.reasons());
             self.event(EventType::Normal, reason_of(&step.action), &note).await;
         }
-        for refusal in &plan.refusals {
-            let note = format!("{}: {}", refusal.what, refusal.because);
-            self.event(EventType::Warning, "Refused", &note).await;
+        self.refusals(plan).await;
+    }
+
+    /// What is refused is told when it is new: neither in the status nor told before.
+    async fn refusals(&self, plan: &Plan) {
+        let notes: Vec<String> =
+            plan.refusals.iter().map(|refusal| format!("{}: {}", refusal.what, refusal.because)).collect();
+        for note in self.context.said.news(&self.key, "refused", &notes) {
+            if self.blocked_before().is_none_or(|condition| condition.message != *note) {
+                self.event(EventType::Warning, "Refused", note).await;
+            }
         }
+    }
+
+    fn blocked_before(&self) -> Option<&Condition> {
+        blocked(&self.before)
     }
 
     /// What the owner should know although it stops nothing; said again only when the
@@ -101,17 +114,8 @@ impl<'a> Report<'a> {
         if was != is && is == "Running" {
             self.event(EventType::Normal, "StatefulSet", "Pods are ready").await;
         }
-        let blocked = after
-            .conditions
-            .iter()
-            .find(|condition| condition.type_ == "Degraded" && condition.status == "True");
-        let blocked_before = self
-            .before
-            .conditions
-            .iter()
-            .find(|condition| condition.type_ == "Degraded" && condition.status == "True");
-        if let Some(condition) = blocked
-            && blocked_before.map(|before| &before.message) != Some(&condition.message)
+        if let Some(condition) = blocked(after)
+            && self.blocked_before().map(|before| &before.message) != Some(&condition.message)
         {
             let note = condition.message.clone();
             self.event(EventType::Warning, &condition.reason, &note).await;
@@ -127,12 +131,9 @@ impl<'a> Report<'a> {
         if secrets.count() > 0 {
             self.event(EventType::Normal, "Secrets", "The secrets have been successfully created").await;
         }
+        self.failures(outcomes).await;
         for (step, outcome) in outcomes {
             match (outcome, &step.action) {
-                (Outcome::Failed(why), action) => {
-                    let note = format!("{action} failed: {why}");
-                    self.event(EventType::Warning, reason_of(action), &note).await;
-                }
                 (Outcome::Applied, Action::Apply { object, creates: true, .. }) => {
                     let name = format!("\"{}/{}\"", object.namespace, object.name);
                     let note = match object.kind.as_str() {
@@ -159,6 +160,20 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// A failure is told once, not with each attempt.
+    async fn failures(&self, outcomes: &[(Step, Outcome)]) {
+        let failed = |(step, outcome): &(Step, Outcome)| match outcome {
+            Outcome::Failed(why) => Some((step.action.clone(), format!("{} failed: {why}", step.action))),
+            _ => None,
+        };
+        let failed: Vec<(Action, String)> = outcomes.iter().filter_map(failed).collect();
+        let notes: Vec<String> = failed.iter().map(|(_, note)| note.clone()).collect();
+        let news = self.context.said.news(&self.key, "failed", &notes);
+        for (action, note) in failed.iter().filter(|(_, note)| news.contains(&note)) {
+            self.event(EventType::Warning, reason_of(action), note).await;
+        }
+    }
+
     /// All problems in one status and one event.
     pub async fn refuse(&self, problems: &[Problem], after: &PostgresqlStatus) -> kube::Result<()> {
         if self.before != *after {
@@ -170,22 +185,34 @@ impl<'a> Report<'a> {
     }
 
     async fn write(&self, after: &PostgresqlStatus) -> kube::Result<()> {
-        if self.before == *after {
+        if self.before == *after || !self.context.may_act() {
             return Ok(());
         }
-        let namespace = self.regarding.namespace.as_deref().unwrap_or_default();
-        let api = kinds::namespaced(&self.context.client, "postgresql", namespace);
+        let api = kinds::namespaced(&self.context.client, "postgresql", &self.key.namespace);
         let parameters = PatchParams::apply(STATUS_MANAGER);
         let patch = json!({ "status": after });
-        match api.patch_status(self.name(), &parameters, &Patch::Merge(&patch)).await {
+        match api.patch_status(&self.key.name, &parameters, &Patch::Merge(&patch)).await {
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-            result => result.map(|_| ()),
+            Err(error) => Err(error),
+            Ok(written) => {
+                // The next pass may come before the watch tells of it.
+                self.context.caches().written(&written);
+                Ok(())
+            }
         }
     }
 
     async fn event(&self, type_: EventType, reason: &str, note: &str) {
-        publish(&self.context.recorder, &self.regarding, type_, reason, note).await;
+        if self.context.may_act() {
+            publish(&self.context.recorder, &self.regarding, type_, reason, note).await;
+        }
     }
+}
+
+/// What stands in the way, if anything.
+fn blocked(status: &PostgresqlStatus) -> Option<&Condition> {
+    let mut conditions = status.conditions.iter();
+    conditions.find(|condition| condition.type_ == "Degraded" && condition.status == "True")
 }
 
 /// The manifest, as events name it.

@@ -5,13 +5,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::EventType;
 use matriarch_api::Problem;
 use matriarch_cluster::Cluster;
+use matriarch_plan::scheduler::Key;
 use matriarch_plan::{ChangePreview, Twins};
 use matriarch_settings::Settings;
-use serde_json::Value;
 use tracing::{info, warn};
 
 use crate::controller::Context;
@@ -92,9 +91,7 @@ async fn unchanged(source: &SettingsSource, fetched: &Fetched) {
 async fn change(context: &Context, fetched: &Fetched) {
     let source = &context.settings;
     let (before, after) = (source.current(), &fetched.reading.settings);
-    let manifests = manifests(context);
-    let clusters = twins(context, &manifests, &before, after).await;
-    let preview = ChangePreview::of(&clusters, &before, after);
+    let preview = preview(context, &before, after).await;
     let breaking = ChangePreview::breaking(&before, after);
     let summary = preview.summary();
     let warnings = lines(&fetched.reading.warnings);
@@ -122,7 +119,9 @@ async fn change(context: &Context, fetched: &Fetched) {
             roll.pods,
             roll.because.join("; ")
         );
-        if let Some(cluster) = cluster_of(&manifests, &roll.cluster) {
+        let (namespace, name) = roll.cluster.split_once('/').unwrap_or_default();
+        if let Some(manifest) = context.reads.manifest(&Key::new(namespace, name)) {
+            let cluster = report::regarding(&manifest);
             report::publish(events, &cluster, EventType::Normal, "SettingsChanged", &note).await;
         }
     }
@@ -132,42 +131,27 @@ async fn change(context: &Context, fetched: &Fetched) {
     context.settings_changed(&before, after);
 }
 
-/// Every manifest of ours that is known, as JSON.
-fn manifests(context: &Context) -> Vec<Value> {
-    let stored = context.manifests();
-    let ours = stored.iter().filter(|object| controller_id::is_ours(object, &context.controller_id));
-    ours.filter_map(|object| serde_json::to_value(&**object).ok()).collect()
-}
-
-/// Every cluster as it should be now and then. What manifests and settings point to is read for each.
-async fn twins(context: &Context, manifests: &[Value], before: &Settings, after: &Settings) -> Vec<Twins> {
-    let mut clusters = Vec::new();
-    for manifest in manifests {
-        let metadata = &manifest["metadata"];
-        if !metadata["deletionTimestamp"].is_null() {
+/// What the change does to every cluster of ours, one after the other: what they are now and then is
+/// rendered from what the caches know.
+async fn preview(context: &Context, before: &Settings, after: &Settings) -> ChangePreview {
+    let mut preview = ChangePreview::without_clusters(before, after);
+    for key in context.clusters() {
+        let Some(manifest) = context.reads.manifest(&key) else { continue };
+        let is_going = !manifest["metadata"]["deletionTimestamp"].is_null();
+        if is_going || !controller_id::is_ours(&manifest, &context.controller_id) {
             continue;
         }
-        let text = |key: &str| metadata[key].as_str().unwrap_or_default();
-        let old = match Cluster::validate(manifest, before) {
+        let old = match Cluster::validate(&manifest, before) {
             Ok(cluster) => Some(context.eyes.intent(&cluster, before).await),
             Err(_) => None,
         };
-        let new = match Cluster::validate(manifest, after) {
+        let new = match Cluster::validate(&manifest, after) {
             Ok(cluster) => Ok(context.eyes.intent(&cluster, after).await),
             Err(problems) => Err(problems),
         };
-        let cluster = format!("{}/{}", text("namespace"), text("name"));
-        clusters.push(Twins { cluster, before: old, after: new });
+        preview.add(&Twins { cluster: key.to_string(), before: old, after: new });
     }
-    clusters
-}
-
-fn cluster_of(manifests: &[Value], cluster: &str) -> Option<ObjectReference> {
-    let manifest = manifests.iter().find(|manifest| {
-        let text = |key: &str| manifest["metadata"][key].as_str().unwrap_or_default();
-        format!("{}/{}", text("namespace"), text("name")) == cluster
-    });
-    manifest.map(report::regarding)
+    preview
 }
 
 /// Says that the settings hold, and what their last change does.

@@ -32,6 +32,7 @@ pub mod seen;
 mod slots;
 pub mod stateful_set;
 pub mod status;
+pub mod sync_now;
 pub mod trial;
 
 pub use action::{Action, Lane, ObjectPlace, Reason, Risk, Step};

@@ -109,9 +109,7 @@ pub struct UpdatePreview {
 impl ChangePreview {
     /// What `after` would do to these clusters.
     pub fn of(clusters: &[Twins], before: &Settings, after: &Settings) -> Self {
-        let changed = before.differences(after);
-        let mut found =
-            Self { changes: changed.iter().map(SettingDifference::to_string).collect(), ..Self::default() };
+        let mut found = Self::without_clusters(before, after);
         let mut clusters: Vec<&Twins> = clusters.iter().collect();
         clusters.sort_by(|a, b| a.cluster.cmp(&b.cluster));
         for twins in clusters {
@@ -120,7 +118,14 @@ impl ChangePreview {
         found
     }
 
-    fn add(&mut self, twins: &Twins) {
+    /// Which options differ; clusters are added one by one, because all at once take much memory.
+    pub fn without_clusters(before: &Settings, after: &Settings) -> Self {
+        let changed = before.differences(after);
+        Self { changes: changed.iter().map(SettingDifference::to_string).collect(), ..Self::default() }
+    }
+
+    /// What the change does to one more cluster; they are added in the order of their names.
+    pub fn add(&mut self, twins: &Twins) {
         let cluster = twins.cluster.clone();
         let Some(old) = &twins.before else { return };
         let new = match &twins.after {

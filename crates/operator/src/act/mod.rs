@@ -14,7 +14,8 @@ use matriarch_sql::{Statement, expected_verifier};
 use rand::Rng;
 use tracing::{info, warn};
 
-use crate::observe::{Addresses, COMMON, base_url, connect, passwords};
+use crate::lease::Leadership;
+use crate::observe::{Addresses, COMMON, Place, base_url, connect, namespace_of, passwords};
 
 /// Length of generated passwords, in characters (03 §8.1).
 const PASSWORD_LENGTH: usize = 64;
@@ -26,6 +27,7 @@ const SALT_LENGTH: usize = 16;
 pub struct Hands {
     client: Client,
     patroni: matriarch_patroni::Client,
+    leadership: Leadership,
 }
 
 /// What acting on one cluster needs to know.
@@ -42,15 +44,18 @@ pub struct Workpiece<'a> {
 
 impl Hands {
     /// Hands on the cluster of `client`.
-    pub fn new(client: Client, patroni: matriarch_patroni::Client) -> Self {
-        Self { client, patroni }
+    pub fn new(client: Client, patroni: matriarch_patroni::Client, leadership: Leadership) -> Self {
+        Self { client, patroni, leadership }
     }
 
-    /// Takes the plan's steps, and tells what became of each.
+    /// Takes the plan's steps, and tells what became of each. Who stops leading takes no further
+    /// one: the next leader observes anew.
     pub async fn act(&self, plan: &Plan, work: &Workpiece<'_>) -> Vec<(Step, Outcome)> {
         let mut executor = Executor::new(plan);
         let mut session = None;
-        while let Some(step) = executor.next_step() {
+        while self.leadership.holds()
+            && let Some(step) = executor.next_step()
+        {
             let cluster = format!("{}/{}", work.intent.identity.namespace, work.intent.identity.name);
             info!(cluster, because = step.reasons(), "{}", step.action);
             let outcome = self.take(&step.action, work, &mut session).await;
@@ -127,7 +132,7 @@ impl Hands {
                 Some(address) => outcome(self.patroni.restart(&base_url(address)).await),
                 None => Outcome::Outdated(format!("{name} has no address")),
             },
-            Action::Sql(statement) => run_statement(statement, work, session).await,
+            Action::Sql(statement) => self.run_statement(statement, work, session).await,
         }
     }
 
@@ -145,6 +150,51 @@ impl Hands {
             None => Outcome::Outdated(format!("{from} has no address")),
         }
     }
+
+    /// Runs a statement in the pass's session on the primary. The first statement opens it, and one
+    /// for another database opens another in its place.
+    async fn run_statement(
+        &self,
+        statement: &Statement,
+        work: &Workpiece<'_>,
+        session: &mut Session,
+    ) -> Outcome {
+        let Seen::Present(primary) = work.seen.primary() else {
+            return Outcome::Outdated("the primary is not known any more".to_owned());
+        };
+        let verifier = match statement.secret() {
+            None => None,
+            Some(secret) => match self.verifier(secret, work).await {
+                Ok(verifier) => Some(verifier),
+                Err(why) => return Outcome::Failed(why),
+            },
+        };
+        let fits = |open: &String| statement.database().is_none_or(|wanted| wanted == open);
+        if !session.as_ref().is_some_and(|(open, _)| fits(open)) {
+            let database = statement.database().unwrap_or(COMMON);
+            let place = Place {
+                client: &self.client,
+                settings: work.settings,
+                intent: work.intent,
+                addresses: work.addresses,
+            };
+            match connect(&place, &primary, database).await {
+                Ok(connection) => *session = Some((database.to_owned(), connection)),
+                Err(why) => return Outcome::Failed(why),
+            }
+        }
+        match session {
+            Some((_, connection)) => outcome(connection.execute(statement, verifier.as_deref()).await),
+            None => Outcome::Failed("no session on the primary".to_owned()),
+        }
+    }
+
+    /// The salt is random, so a verifier is made here and never stands in a plan.
+    async fn verifier(&self, secret: &str, work: &Workpiece<'_>) -> Result<String, String> {
+        let namespace = namespace_of(work.intent, secret);
+        let password = passwords::of(&self.client, namespace, secret).await?;
+        Ok(expected_verifier(&password, random_text(SALT_LENGTH).as_bytes()))
+    }
 }
 
 /// The leader's address, else any member's: the configuration is shared.
@@ -156,31 +206,6 @@ fn any_member(work: &Workpiece<'_>) -> Option<String> {
 
 /// A session on the primary, with the database it is in.
 type Session = Option<(String, Connection)>;
-
-/// Runs a statement in the pass's session on the primary. The first statement opens it, and one
-/// for another database opens another in its place.
-async fn run_statement(statement: &Statement, work: &Workpiece<'_>, session: &mut Session) -> Outcome {
-    let Seen::Present(primary) = work.seen.primary() else {
-        return Outcome::Outdated("the primary is not known any more".to_owned());
-    };
-    // The salt is random, so a verifier is made here and never stands in a plan.
-    let verifier = statement.secret().and_then(|secret| {
-        let password = work.addresses.passwords.get(secret)?;
-        Some(expected_verifier(password, random_text(SALT_LENGTH).as_bytes()))
-    });
-    let fits = |open: &String| statement.database().is_none_or(|wanted| wanted == open);
-    if !session.as_ref().is_some_and(|(open, _)| fits(open)) {
-        let database = statement.database().unwrap_or(COMMON);
-        match connect(work.settings, work.intent, work.addresses, &primary, database).await {
-            Ok(connection) => *session = Some((database.to_owned(), connection)),
-            Err(why) => return Outcome::Failed(why),
-        }
-    }
-    match session {
-        Some((_, connection)) => outcome(connection.execute(statement, verifier.as_deref()).await),
-        None => Outcome::Failed("no session on the primary".to_owned()),
-    }
-}
 
 fn outcome<T, E: std::fmt::Display>(result: Result<T, E>) -> Outcome {
     match result {

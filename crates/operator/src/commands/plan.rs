@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::{manifest_file, plan_all, settings_file};
 use crate::kinds;
 use crate::observe::Eyes;
+use crate::reads::Reads;
 
 /// What to compare with.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -73,9 +74,9 @@ pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
             plan_cluster(&intent, &nothing(&intent))
         }
         Some(client) => {
-            let eyes = Eyes::new(client, matriarch_patroni::Client::new()?);
+            let eyes = Eyes::new(Reads::direct(client), matriarch_patroni::Client::new()?);
             let intent = eyes.intent(&cluster, &settings).await;
-            plan_cluster(&intent, &eyes.observe(&manifest, &intent, &settings).await.observation)
+            plan_cluster(&intent, &eyes.observe(&manifest, &intent, &settings, None).await.observation)
         }
     };
     print(&plan, options.json)?;

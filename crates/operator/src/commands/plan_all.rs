@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::kinds;
 use crate::observe::Eyes;
+use crate::reads::Reads;
 
 /// What becomes of one cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -76,7 +77,7 @@ pub async fn run(
 ) -> anyhow::Result<ExitCode> {
     let manifests = kinds::watched(&client, "postgresql", namespace);
     let manifests = manifests.list(&ListParams::default()).await.context("the manifests cannot be listed")?;
-    let eyes = Eyes::new(client, matriarch_patroni::Client::new()?);
+    let eyes = Eyes::new(Reads::direct(client), matriarch_patroni::Client::new()?);
     let mut entries = Vec::new();
     for manifest in manifests {
         let mut manifest = serde_json::to_value(manifest)?;
@@ -105,7 +106,7 @@ async fn entry(eyes: &Eyes, manifest: &serde_json::Value, settings: &Settings) -
         },
         Ok(valid) => {
             let intent = eyes.intent(&valid, settings).await;
-            let sight = eyes.observe(manifest, &intent, settings).await;
+            let sight = eyes.observe(manifest, &intent, settings, None).await;
             let plan = plan_cluster(&intent, &sight.observation);
             Entry { cluster, effect: Effect::of(&plan), plan: Some(plan), problems: Vec::new() }
         }

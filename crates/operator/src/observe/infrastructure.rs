@@ -10,6 +10,24 @@ use matriarch_cluster::{InfrastructureRole, Reference};
 use matriarch_settings::Settings;
 use tracing::debug;
 
+use super::memory::Memory;
+use crate::reads::Reads;
+
+/// The roles of all sources, as they were a short time ago or are now.
+pub async fn recent_roles(
+    reads: &Reads,
+    memory: &Memory,
+    settings: &Settings,
+) -> Option<Reference<Vec<InfrastructureRole>>> {
+    let client = reads.client();
+    let sources = infrastructure::sources(settings, client.default_namespace());
+    if sources.is_empty() {
+        return None;
+    }
+    let ask = async { roles(client, settings).await.unwrap_or(Reference::Missing) };
+    Some(memory.infrastructure.or_ask(format!("{sources:?}"), reads.is_live(), ask).await)
+}
+
 /// The roles of all sources. One that is missing gives none; one that cannot be read makes the
 /// whole unknown, for its roles must not be taken for unwanted ones.
 pub async fn roles(client: &Client, settings: &Settings) -> Option<Reference<Vec<InfrastructureRole>>> {

@@ -1,27 +1,26 @@
-//! Objects, Secrets, pods, claims and Patroni's own objects.
+//! Objects, pods, claims and Patroni's own objects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
-use k8s_openapi::api::core::v1::{Event, Pod, PodStatus, Secret};
-use kube::api::{Api, DynamicObject, ListParams};
-use kube::{Client, ResourceExt};
-use matriarch_cluster::{Intent, PasswordSource, names};
-use matriarch_plan::{
-    ClaimSeen, ContainerEnd, ObjectKey, ObjectSeen, PatroniObject, PodSeen, SecretSeen, Seen,
-};
+use k8s_openapi::api::core::v1::{Event, Pod, PodStatus};
+use kube::ResourceExt;
+use kube::api::{Api, ListParams};
+use matriarch_cluster::{Intent, names};
+use matriarch_plan::scheduler::Key;
+use matriarch_plan::{ClaimSeen, ContainerEnd, ObjectKey, ObjectSeen, PatroniObject, PodSeen, Seen};
 use matriarch_settings::Settings;
 use serde_json::Value;
 
-use super::passwords;
-use crate::kinds;
+use super::memory::Memory;
+use crate::reads::Reads;
 
 /// The StatefulSet controller repeats itself at least every so many seconds; older words are of
 /// another time.
 const REFUSAL_COUNTS_SECONDS: i64 = 1200;
 
 /// Seen from a read of one object by name.
-fn seen<T>(answer: kube::Result<Option<T>>) -> Seen<T> {
+pub fn seen<T>(answer: kube::Result<Option<T>>) -> Seen<T> {
     match answer {
         Ok(Some(object)) => Seen::Present(object),
         Ok(None) => Seen::Absent,
@@ -29,9 +28,14 @@ fn seen<T>(answer: kube::Result<Option<T>>) -> Seen<T> {
     }
 }
 
+/// A text in the metadata of an object.
+pub fn text(object: &Value, field: &str) -> String {
+    object["metadata"][field].as_str().unwrap_or_default().to_owned()
+}
+
 /// The live objects that the intent names, credentials and streams aside, and those that should
 /// not be there any more.
-pub async fn objects(client: &Client, intent: &Intent) -> BTreeMap<ObjectKey, Seen<ObjectSeen>> {
+pub async fn objects(reads: &Reads, intent: &Intent) -> BTreeMap<ObjectKey, Seen<ObjectSeen>> {
     let credentials: BTreeSet<&str> =
         intent.secrets.iter().map(|secret| secret.object.name.as_str()).collect();
     let rendered = intent
@@ -41,14 +45,13 @@ pub async fn objects(client: &Client, intent: &Intent) -> BTreeMap<ObjectKey, Se
         .map(|object| ObjectKey::new(&object.kind, &object.name));
     let unwanted = intent.unwanted.iter().map(|unwanted| ObjectKey::new(&unwanted.kind, &unwanted.name));
     let namespace = intent.identity.namespace.as_str();
-    let reads = rendered.chain(unwanted).map(|key| one(client, namespace, key));
+    let reads = rendered.chain(unwanted).map(|key| one(reads, namespace, key));
     join_all(reads).await.into_iter().collect()
 }
 
-async fn one(client: &Client, namespace: &str, key: ObjectKey) -> (ObjectKey, Seen<ObjectSeen>) {
-    let api = kinds::namespaced(client, &key.kind, namespace);
-    let found = match seen(api.get_opt(&key.name).await) {
-        Seen::Present(live) => whole(&live),
+async fn one(reads: &Reads, namespace: &str, key: ObjectKey) -> (ObjectKey, Seen<ObjectSeen>) {
+    let found = match seen(reads.get(&key.kind, namespace, &key.name).await) {
+        Seen::Present(live) => Seen::Present(whole(live)),
         Seen::Absent => Seen::Absent,
         Seen::Unknown(why) => Seen::Unknown(why),
     };
@@ -56,129 +59,36 @@ async fn one(client: &Client, namespace: &str, key: ObjectKey) -> (ObjectKey, Se
 }
 
 /// FabricEventStreams with the cluster's labels; absent when the kind is not installed.
-pub async fn streams(client: &Client, intent: &Intent) -> Seen<Vec<ObjectSeen>> {
-    let api = kinds::namespaced(client, "FabricEventStream", &intent.identity.namespace);
-    match api.list(&selector(intent)).await {
+pub async fn streams(reads: &Reads, key: &Key, intent: &Intent) -> Seen<Vec<ObjectSeen>> {
+    match reads.list("FabricEventStream", key, &intent.selector).await {
         Err(kube::Error::Api(status)) if status.is_not_found() => Seen::Absent,
         Err(error) => Seen::Unknown(error.to_string()),
-        Ok(list) => {
-            Seen::Present(list.items.iter().filter_map(|live| whole(live).present().cloned()).collect())
-        }
+        Ok(list) => Seen::Present(list.into_iter().map(whole).collect()),
     }
 }
 
-fn whole(live: &DynamicObject) -> Seen<ObjectSeen> {
-    let uid = live.uid().unwrap_or_default();
-    match serde_json::to_value(live) {
-        Ok(mut body) => {
-            // No observation holds a password.
-            if live.types.as_ref().is_some_and(|types| types.kind == "Secret")
-                && let Some(body) = body.as_object_mut()
-            {
-                body.remove("data");
-            }
-            Seen::Present(ObjectSeen { uid, body })
-        }
-        Err(error) => Seen::Unknown(error.to_string()),
-    }
-}
-
-/// Credentials Secrets by name, and their passwords apart from them.
-pub async fn secrets(
-    client: &Client,
-    intent: &Intent,
-) -> (BTreeMap<String, Seen<SecretSeen>>, BTreeMap<String, String>) {
-    let reads = intent.secrets.iter().map(|secret| async move {
-        let object = &secret.object;
-        let api: Api<Secret> = Api::namespaced(client.clone(), &object.namespace);
-        let source = match &secret.password {
-            PasswordSource::Generate => None,
-            PasswordSource::Copy(key) => passwords::read(client, key).await.ok(),
-        };
-        (object.name.clone(), seen(api.get_opt(&object.name).await), source)
-    });
-    let mut found = BTreeMap::new();
-    let mut passwords = BTreeMap::new();
-    for (name, secret, source) in join_all(reads).await {
-        let projected = match secret {
-            Seen::Absent => Seen::Absent,
-            Seen::Unknown(why) => Seen::Unknown(why),
-            Seen::Present(secret) => {
-                let password = text(&secret, "password");
-                let follows = source.map(|source| password.as_ref() == Some(&source));
-                passwords.extend(password.map(|password| (name.clone(), password)));
-                Seen::Present(SecretSeen { follows, ..project_secret(&secret) })
-            }
-        };
-        found.insert(name, projected);
-    }
-    (found, passwords)
-}
-
-/// For each pooler's user list: whether its content is what the credentials make of it.
-pub async fn user_lists(client: &Client, intent: &Intent) -> BTreeMap<String, Seen<bool>> {
-    let reads = intent.poolers.iter().map(|pooler| async move {
-        let object = &pooler.user_list;
-        let api: Api<Secret> = Api::namespaced(client.clone(), &object.namespace);
-        let state = match (seen(api.get_opt(&object.name).await), passwords::user_list(client, pooler).await)
-        {
-            (Seen::Unknown(why), _) | (_, Err(why)) => Seen::Unknown(why),
-            (Seen::Absent, _) => Seen::Absent,
-            (Seen::Present(live), Ok(wanted)) => {
-                Seen::Present(text(&live, passwords::USER_LIST).as_ref() == Some(&wanted))
-            }
-        };
-        (object.name.clone(), state)
-    });
-    join_all(reads).await.into_iter().collect()
-}
-
-/// Every credentials Secret that carries the cluster's labels.
-pub async fn labelled_secrets(client: &Client, intent: &Intent) -> BTreeMap<String, Seen<SecretSeen>> {
-    let api: Api<Secret> = Api::namespaced(client.clone(), &intent.identity.namespace);
-    match api.list(&selector(intent)).await {
-        // Said at start: without the right to list them, those of former users are not found.
-        Err(kube::Error::Api(status)) if status.is_forbidden() => BTreeMap::new(),
-        Err(error) => [("(all)".to_owned(), Seen::Unknown(error.to_string()))].into(),
-        Ok(list) => list
-            .items
-            .iter()
-            .map(|secret| (secret.name_any(), Seen::Present(project_secret(secret))))
-            .collect(),
-    }
-}
-
-fn project_secret(secret: &Secret) -> SecretSeen {
-    SecretSeen {
-        uid: secret.uid().unwrap_or_default(),
-        metadata: serde_json::to_value(&secret.metadata).unwrap_or_default(),
-        username: text(secret, "username").unwrap_or_default(),
-        has_password: text(secret, "password").is_some(),
-        follows: None,
-    }
-}
-
-/// A key of a Secret as text; nothing when it is absent or empty.
-pub fn text(secret: &Secret, key: &str) -> Option<String> {
-    let bytes = &secret.data.as_ref()?.get(key)?.0;
-    let text = String::from_utf8(bytes.clone()).ok()?;
-    (!text.is_empty()).then_some(text)
-}
-
-fn selector(intent: &Intent) -> ListParams {
-    let labels = intent.selector.iter().map(|(key, value)| format!("{key}={value}"));
-    ListParams::default().labels(&labels.collect::<Vec<_>>().join(","))
+fn whole(body: Value) -> ObjectSeen {
+    ObjectSeen { uid: text(&body, "uid"), body }
 }
 
 /// Pods of the StatefulSet, by ordinal.
-pub async fn pods(client: &Client, intent: &Intent, settings: &Settings) -> Seen<Vec<PodSeen>> {
-    let api: Api<Pod> = Api::namespaced(client.clone(), &intent.identity.namespace);
-    match api.list(&selector(intent)).await {
+pub async fn pods(
+    reads: &Reads,
+    key: &Key,
+    labels: &BTreeMap<String, String>,
+    settings: &Settings,
+) -> Seen<Vec<PodSeen>> {
+    match reads.list("Pod", key, labels).await {
         Err(error) => Seen::Unknown(error.to_string()),
         Ok(list) => {
-            let prefix = format!("{}-", intent.identity.name);
-            let mut pods: Vec<PodSeen> =
-                list.items.iter().filter_map(|pod| project(pod, &prefix, &settings.pod_role_label)).collect();
+            let prefix = format!("{}-", key.name);
+            let mut pods = Vec::new();
+            for pod in list {
+                match serde_json::from_value::<Pod>(pod) {
+                    Ok(pod) => pods.extend(project(&pod, &prefix, &settings.pod_role_label)),
+                    Err(error) => return Seen::Unknown(format!("a pod cannot be read: {error}")),
+                }
+            }
             pods.sort_by_key(|pod| pod.ordinal);
             Seen::Present(pods)
         }
@@ -244,7 +154,7 @@ fn database_runs(status: &PodStatus) -> bool {
 
 /// The API server's words where the StatefulSet controller could not make a pod: its newest event of
 /// that kind. Asked only while a pod is missing.
-pub async fn creation_refused(client: &Client, intent: &Intent, pods: &Seen<Vec<PodSeen>>) -> Option<String> {
+pub async fn creation_refused(reads: &Reads, intent: &Intent, pods: &Seen<Vec<PodSeen>>) -> Option<String> {
     let pods = pods.present()?;
     if (0..intent.instances).all(|ordinal| pods.iter().any(|pod| pod.ordinal == ordinal)) {
         return None;
@@ -253,7 +163,7 @@ pub async fn creation_refused(client: &Client, intent: &Intent, pods: &Seen<Vec<
         "involvedObject.kind=StatefulSet,involvedObject.name={},reason=FailedCreate",
         intent.stateful_set.name
     );
-    let api: Api<Event> = Api::namespaced(client.clone(), &intent.identity.namespace);
+    let api: Api<Event> = Api::namespaced(reads.client().clone(), &intent.identity.namespace);
     // Without the right to list events the pod is missing all the same; only the words are.
     let events = api.list(&ListParams::default().fields(&fields)).await.ok()?;
     let recent = |event: &Event| {
@@ -306,7 +216,9 @@ fn waiting(status: &PodStatus) -> Option<String> {
 
 /// Pod templates of the revisions that pods carry and the StatefulSet has left behind.
 pub async fn revisions(
-    client: &Client,
+    reads: &Reads,
+    memory: &Memory,
+    cluster: &Key,
     intent: &Intent,
     objects: &BTreeMap<ObjectKey, Seen<ObjectSeen>>,
     pods: &Seen<Vec<PodSeen>>,
@@ -325,23 +237,37 @@ pub async fn revisions(
         .map(|pod| &pod.revision)
         .filter(|revision| newest != **revision)
         .collect();
-    let api = kinds::namespaced(client, "ControllerRevision", &intent.identity.namespace);
-    let reads = older.into_iter().map(|revision| {
-        let api = api.clone();
-        async move {
-            let template = match seen(api.get_opt(revision).await) {
-                Seen::Present(object) => Seen::Present(object.data["data"]["spec"]["template"].clone()),
-                Seen::Absent => Seen::Absent,
-                // Where revisions may not be read, a pod of that revision tells.
-                Seen::Unknown(why) => match pod_of(pods, revision) {
-                    Some(pod) => super::pod_template::of(client, &intent.identity.namespace, pod, why).await,
-                    None => Seen::Unknown(why),
-                },
-            };
-            (revision.clone(), template)
-        }
+    memory.keep_revisions_of(cluster, &older);
+    let asked = older.into_iter().map(|revision| async move {
+        (revision.clone(), revision_template(reads, memory, cluster, pods, revision).await)
     });
-    join_all(reads).await.into_iter().collect()
+    join_all(asked).await.into_iter().collect()
+}
+
+/// The template of a revision; revisions never change.
+async fn revision_template(
+    reads: &Reads,
+    memory: &Memory,
+    cluster: &Key,
+    pods: &Seen<Vec<PodSeen>>,
+    revision: &str,
+) -> Seen<Value> {
+    if let Some(template) = memory.revision(cluster, revision) {
+        return Seen::Present(template);
+    }
+    match seen(reads.get("ControllerRevision", &cluster.namespace, revision).await) {
+        Seen::Present(object) => {
+            let template = object["data"]["spec"]["template"].clone();
+            memory.keep_revision(cluster, revision, &template);
+            Seen::Present(template)
+        }
+        Seen::Absent => Seen::Absent,
+        // Where revisions may not be read, a pod of that revision tells.
+        Seen::Unknown(why) => match pod_of(pods, revision) {
+            Some(pod) => super::pod_template::of(reads, &cluster.namespace, pod, why).await,
+            None => Seen::Unknown(why),
+        },
+    }
 }
 
 fn pod_of<'a>(pods: &'a Seen<Vec<PodSeen>>, revision: &str) -> Option<&'a str> {
@@ -356,24 +282,20 @@ pub fn addresses(pods: &Seen<Vec<PodSeen>>) -> BTreeMap<String, String> {
 }
 
 /// Volume claims of the cluster's claim template.
-pub async fn claims(client: &Client, intent: &Intent) -> Seen<Vec<ClaimSeen>> {
-    let api = kinds::namespaced(client, "PersistentVolumeClaim", &intent.identity.namespace);
-    match api.list(&selector(intent)).await {
+pub async fn claims(reads: &Reads, key: &Key, intent: &Intent) -> Seen<Vec<ClaimSeen>> {
+    match reads.list("PersistentVolumeClaim", key, &intent.selector).await {
         Err(error) => Seen::Unknown(error.to_string()),
         Ok(list) => {
-            let prefix = format!("pgdata-{}-", intent.identity.name);
-            let ours = list.items.iter().filter(|claim| {
-                let ordinal = claim.name_any();
-                ordinal.strip_prefix(&prefix).is_some_and(|rest| rest.parse::<u32>().is_ok())
+            let prefix = format!("pgdata-{}-", key.name);
+            let is_ours = |claim: &&Value| {
+                text(claim, "name").strip_prefix(&prefix).is_some_and(|rest| rest.parse::<u32>().is_ok())
+            };
+            let claims = list.iter().filter(is_ours).map(|claim| ClaimSeen {
+                name: text(claim, "name"),
+                uid: text(claim, "uid"),
+                deleting: !claim["metadata"]["deletionTimestamp"].is_null(),
             });
-            Seen::Present(
-                ours.map(|claim| ClaimSeen {
-                    name: claim.name_any(),
-                    uid: claim.uid().unwrap_or_default(),
-                    deleting: claim.metadata.deletion_timestamp.is_some(),
-                })
-                .collect(),
-            )
+            Seen::Present(claims.collect())
         }
     }
 }
@@ -416,25 +338,16 @@ impl Store {
 
 /// Patroni's own objects, and the holder of the leader lock.
 pub async fn patroni_objects(
-    client: &Client,
-    namespace: &str,
-    cluster: &str,
+    reads: &Reads,
+    cluster: &Key,
     store: Store,
 ) -> (Seen<Vec<PatroniObject>>, Seen<String>) {
-    let reads = store.keys(cluster).into_iter().map(|key| async move {
-        let api = kinds::namespaced(client, &key.kind, namespace);
-        let answer = seen(api.get_opt(&key.name).await);
+    let asked = store.keys(&cluster.name).into_iter().map(|key| async move {
+        let answer = seen(reads.get(&key.kind, &cluster.namespace, &key.name).await);
         (key, answer)
     });
-    let answers = join_all(reads).await;
-    let leader = match answers.first() {
-        Some((_, Seen::Present(object))) => match object.annotations().get("leader") {
-            Some(leader) if !leader.is_empty() => Seen::Present(leader.clone()),
-            _ => Seen::Absent,
-        },
-        Some((_, Seen::Unknown(why))) => Seen::Unknown(why.clone()),
-        _ => Seen::Absent,
-    };
+    let answers = join_all(asked).await;
+    let leader = answers.first().map_or(Seen::Absent, |(_, answer)| holder(answer));
     let mut found = Vec::new();
     for (key, answer) in answers {
         match answer {
@@ -442,12 +355,31 @@ pub async fn patroni_objects(
             Seen::Absent => {}
             Seen::Present(object) => found.push(PatroniObject {
                 key,
-                uid: object.uid().unwrap_or_default(),
-                metadata: serde_json::to_value(&object.metadata).unwrap_or_default(),
+                uid: text(&object, "uid"),
+                metadata: object["metadata"].clone(),
             }),
         }
     }
     (Seen::Present(found), leader)
+}
+
+/// The holder of the leader lock.
+pub async fn leader(reads: &Reads, cluster: &Key, store: Store) -> Seen<String> {
+    match store.keys(&cluster.name).first() {
+        Some(key) => holder(&seen(reads.get(&key.kind, &cluster.namespace, &key.name).await)),
+        None => Seen::Absent,
+    }
+}
+
+fn holder(lock: &Seen<Value>) -> Seen<String> {
+    match lock {
+        Seen::Present(object) => match object["metadata"]["annotations"]["leader"].as_str() {
+            Some(leader) if !leader.is_empty() => Seen::Present(leader.to_owned()),
+            _ => Seen::Absent,
+        },
+        Seen::Unknown(why) => Seen::Unknown(why.clone()),
+        Seen::Absent => Seen::Absent,
+    }
 }
 
 /// The leader where its lock is outside of Kubernetes: the one pod that is labelled so. Patroni

@@ -2,36 +2,42 @@
 
 mod infrastructure;
 mod kubernetes;
+mod memory;
 pub mod passwords;
 mod patroni;
 mod people;
 mod pod_template;
 mod references;
+mod secrets;
 mod sql;
 
 pub use infrastructure::roles as infrastructure_roles;
 pub use patroni::base_url;
-pub use sql::{COMMON, connect};
+pub use sql::{COMMON, Place, connect, namespace_of};
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use kube::Client;
 use matriarch_cluster::names::FINALIZER;
 use matriarch_cluster::{Cluster, Intent, render_with};
-use matriarch_plan::{Observation, Seen};
+use matriarch_plan::scheduler::Key;
+use matriarch_plan::{Observation, PatroniSeen, Seen};
 use matriarch_settings::Settings;
 use serde_json::Value;
 
+use crate::reads::Reads;
 use crate::report;
+use memory::Memory;
 
 /// What it takes to look.
 #[derive(Clone)]
 pub struct Eyes {
-    client: Client,
+    reads: Reads,
     patroni: matriarch_patroni::Client,
+    memory: Arc<Memory>,
 }
 
-/// An observation, and beside it the passwords, which never become part of it.
+/// An observation, and what the hands need beside it.
 pub struct Sight {
     /// What planning may use.
     pub observation: Observation,
@@ -46,56 +52,90 @@ pub struct Addresses {
     pub pods: BTreeMap<String, String>,
     /// The primary, if known.
     pub primary: Option<String>,
-    /// Secret name to password.
-    pub passwords: BTreeMap<String, String>,
 }
 
 impl Eyes {
-    /// Eyes on the cluster of `client`.
-    pub fn new(client: Client, patroni: matriarch_patroni::Client) -> Self {
-        Self { client, patroni }
+    /// Eyes that look through `reads`.
+    pub fn new(reads: Reads, patroni: matriarch_patroni::Client) -> Self {
+        Self { reads, patroni, memory: Arc::default() }
+    }
+
+    /// Eyes that look past every cache.
+    pub fn live(&self) -> Self {
+        Self { reads: self.reads.live(), ..self.clone() }
+    }
+
+    /// Drops what is remembered of a cluster.
+    pub fn forget(&self, cluster: &Key) {
+        self.memory.forget(cluster);
     }
 
     /// What should exist, after reading what the manifest and the settings point to.
     pub async fn intent(&self, cluster: &Cluster, settings: &Settings) -> Intent {
         let (references, facts) = tokio::join!(
-            references::references(&self.client, cluster, settings),
-            references::facts(&self.client, cluster, settings),
+            references::references(&self.reads, &self.memory, cluster, settings),
+            references::facts(&self.reads, cluster, settings),
         );
         render_with(cluster, settings, &references, &facts)
+    }
+
+    /// Patroni's answer. It is asked for before anything is rendered, so that waiting for a member
+    /// that does not answer costs no memory.
+    pub async fn patroni(&self, cluster: &Key, settings: &Settings) -> Seen<PatroniSeen> {
+        let store = kubernetes::Store::of(settings);
+        let mut labels = settings.cluster_labels.clone();
+        labels.insert(settings.cluster_name_label.clone(), cluster.name.clone());
+        let (pods, leader) = tokio::join!(
+            kubernetes::pods(&self.reads, cluster, &labels, settings),
+            kubernetes::leader(&self.reads, cluster, store),
+        );
+        let addresses = Addresses { pods: kubernetes::addresses(&pods), primary: leader.present().cloned() };
+        patroni::observe(&self.patroni, &addresses, &pods).await
     }
 
     /// As [`Self::observe`], and at Secrets of users who left the manifest: a deletion
     /// removes those too.
     pub async fn observe_all(&self, manifest: &Value, intent: &Intent, settings: &Settings) -> Sight {
-        let mut sight = self.observe(manifest, intent, settings).await;
-        let listed = kubernetes::labelled_secrets(&self.client, intent).await;
+        let mut sight = self.observe(manifest, intent, settings, None).await;
+        let listed = secrets::labelled(&self.reads, intent).await;
         sight.observation.secrets.extend(listed);
         sight
     }
 
-    /// Looks at everything that concerns one cluster.
-    pub async fn observe(&self, manifest: &Value, intent: &Intent, settings: &Settings) -> Sight {
-        let names = &intent.identity;
+    /// Looks at everything that concerns one cluster; Patroni is asked if it was not already.
+    pub async fn observe(
+        &self,
+        manifest: &Value,
+        intent: &Intent,
+        settings: &Settings,
+        patroni: Option<Seen<PatroniSeen>>,
+    ) -> Sight {
+        let reads = &self.reads;
+        let key = Key::new(&intent.identity.namespace, &intent.identity.name);
         let store = kubernetes::Store::of(settings);
-        let (objects, (secrets, passwords), pods, claims, (patroni_objects, mut leader), user_lists, streams) = tokio::join!(
-            kubernetes::objects(&self.client, intent),
-            kubernetes::secrets(&self.client, intent),
-            kubernetes::pods(&self.client, intent, settings),
-            kubernetes::claims(&self.client, intent),
-            kubernetes::patroni_objects(&self.client, &names.namespace, &names.name, store),
-            kubernetes::user_lists(&self.client, intent),
-            kubernetes::streams(&self.client, intent),
+        let (objects, secrets, pods, claims, (patroni_objects, mut leader), user_lists, streams) = tokio::join!(
+            kubernetes::objects(reads, intent),
+            secrets::credentials(reads, intent),
+            kubernetes::pods(reads, &key, &intent.selector, settings),
+            kubernetes::claims(reads, &key, intent),
+            kubernetes::patroni_objects(reads, &key, store),
+            secrets::user_lists(reads, &self.memory, &key, intent),
+            kubernetes::streams(reads, &key, intent),
         );
         if store == kubernetes::Store::Etcd {
             leader = kubernetes::leader_by_label(&pods);
         }
-        let addresses =
-            Addresses { pods: kubernetes::addresses(&pods), primary: leader.present().cloned(), passwords };
+        let addresses = Addresses { pods: kubernetes::addresses(&pods), primary: leader.present().cloned() };
+        let answer = async {
+            match patroni {
+                Some(known) => known,
+                None => patroni::observe(&self.patroni, &addresses, &pods).await,
+            }
+        };
         let (patroni, revisions, creation_refused) = tokio::join!(
-            patroni::observe(&self.patroni, &addresses, &pods),
-            kubernetes::revisions(&self.client, intent, &objects, &pods),
-            kubernetes::creation_refused(&self.client, intent, &pods),
+            answer,
+            kubernetes::revisions(reads, &self.memory, &key, intent, &objects, &pods),
+            kubernetes::creation_refused(reads, intent, &pods),
         );
         let mut observation = Observation {
             has_finalizer: has_finalizer(manifest),
@@ -116,7 +156,8 @@ impl Eyes {
             status: report::status_of(manifest),
             now: jiff::Timestamp::now(),
         };
-        let (catalog, states) = sql::observe(intent, settings, &observation, &addresses).await;
+        let place = sql::Place { client: reads.client(), settings, intent, addresses: &addresses };
+        let (catalog, states) = sql::observe(&place, &self.memory, &key, &observation).await;
         observation.catalog = catalog;
         observation.passwords = states;
         Sight { observation, addresses }

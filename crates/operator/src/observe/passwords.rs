@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use matriarch_cluster::{Pooler, SecretKey};
 
-use super::kubernetes::text;
+use super::secrets::content;
 
 /// Key of a user list's Secret.
 pub const USER_LIST: &str = "userlist.txt";
@@ -17,8 +17,20 @@ pub async fn read(client: &Client, key: &SecretKey) -> Result<String, String> {
     match api.get_opt(&key.name).await {
         Err(error) => Err(error.to_string()),
         Ok(None) => Err(format!("{place} does not exist")),
-        Ok(Some(secret)) => text(&secret, &key.key).ok_or_else(|| format!("{place} has no key {}", key.key)),
+        Ok(Some(secret)) => {
+            content(&secret, &key.key).ok_or_else(|| format!("{place} has no key {}", key.key))
+        }
     }
+}
+
+/// The password of a credentials Secret.
+pub async fn of(client: &Client, namespace: &str, secret: &str) -> Result<String, String> {
+    let key = SecretKey {
+        namespace: namespace.to_owned(),
+        name: secret.to_owned(),
+        key: super::secrets::PASSWORD.to_owned(),
+    };
+    read(client, &key).await
 }
 
 /// Content of a pooler's user list: one line per user (03 §8.2).

@@ -14,7 +14,9 @@ use matriarch_settings::Settings;
 use serde_json::Value;
 use tracing::warn;
 
-use super::kubernetes::text;
+use super::memory::Memory;
+use super::secrets::content;
+use crate::reads::Reads;
 
 /// A team that was asked for is not asked for again within this time, by whatever cluster.
 const FRESH: Duration = Duration::from_secs(60);
@@ -24,50 +26,69 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 static ANSWERS: LazyLock<Mutex<BTreeMap<(String, String), (Instant, Vec<String>)>>> =
     LazyLock::new(Mutex::default);
 
-/// The people of the cluster's team and of the teams added to it; `None` where no source is on.
-pub async fn humans(
-    client: &Client,
+/// The people of the cluster's team and of the teams added to it, as they were a short time ago or
+/// are now; `None` where no source is on.
+pub async fn recent_humans(
+    reads: &Reads,
+    memory: &Memory,
     cluster: &Cluster,
     settings: &Settings,
 ) -> Option<Reference<Vec<Human>>> {
     if !settings.enable_postgres_team_crd && !settings.enable_teams_api {
         return None;
     }
-    let team = cluster.identity.team.as_str();
-    let found = async {
-        let merged = teams(client, settings).await?;
-        let mut members = BTreeMap::new();
-        if settings.enable_teams_api {
-            for name in Access::of(team, &merged, settings).teams() {
-                members.insert(name.to_owned(), members_of(client, settings, name).await?);
-            }
+    let team = &cluster.identity.team;
+    let ask = async {
+        match humans(reads, team, settings).await {
+            Ok(humans) => Reference::Known(humans),
+            Err(why) => Reference::Unknown(why),
         }
-        Ok(teams::humans(team, &merged, &members, settings))
     };
-    Some(match found.await {
-        Ok(humans) => Reference::Known(humans),
-        Err(why) => Reference::Unknown(why),
-    })
+    Some(memory.people.or_ask(about(team, settings), reads.is_live(), ask).await)
 }
 
-/// Every `PostgresTeam` of the watched namespace. Without the kind there are none.
-async fn teams(client: &Client, settings: &Settings) -> Result<Teams, String> {
+/// Everything that the answer depends on.
+fn about(team: &str, settings: &Settings) -> String {
+    let sources = (settings.enable_postgres_team_crd, settings.enable_teams_api, &settings.teams_api_url);
+    let superusers = (
+        settings.enable_postgres_team_crd_superusers,
+        &settings.postgres_superuser_teams,
+        settings.enable_team_superuser,
+    );
+    format!("{team} {sources:?} {superusers:?} {:?}", settings.watched_namespace)
+}
+
+async fn humans(reads: &Reads, team: &str, settings: &Settings) -> Result<Vec<Human>, String> {
+    let merged = teams(reads, settings).await?;
+    let mut members = BTreeMap::new();
+    if settings.enable_teams_api {
+        for name in Access::of(team, &merged, settings).teams() {
+            members.insert(name.to_owned(), members_of(reads.client(), settings, name).await?);
+        }
+    }
+    Ok(teams::humans(team, &merged, &members, settings))
+}
+
+/// Every `PostgresTeam` of the watched namespaces. Without the kind there are none.
+async fn teams(reads: &Reads, settings: &Settings) -> Result<Teams, String> {
     if !settings.enable_postgres_team_crd {
         return Ok(Teams::default());
     }
-    let api: Api<PostgresTeam> = match settings.watched_namespace.as_str() {
-        "*" => Api::all(client.clone()),
-        "" => Api::namespaced(client.clone(), client.default_namespace()),
-        namespace => Api::namespaced(client.clone(), namespace),
-    };
-    match api.list(&ListParams::default()).await {
-        Ok(list) => {
-            let specs: Vec<PostgresTeamSpec> = list.items.into_iter().map(|team| team.spec).collect();
-            Ok(Teams::merge(&specs))
+    let client = reads.client();
+    let namespaces = reads.namespaces(settings);
+    let mut specs: Vec<PostgresTeamSpec> = Vec::new();
+    for namespace in namespaces.each() {
+        let api: Api<PostgresTeam> = match namespace {
+            None => Api::all(client.clone()),
+            Some(namespace) => Api::namespaced(client.clone(), namespace),
+        };
+        match api.list(&ListParams::default()).await {
+            Ok(list) => specs.extend(list.items.into_iter().map(|team| team.spec)),
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(error) => return Err(format!("PostgresTeams cannot be listed: {error}")),
         }
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Teams::default()),
-        Err(error) => Err(format!("PostgresTeams cannot be listed: {error}")),
     }
+    Ok(Teams::merge(&specs))
 }
 
 /// Members that the Teams API names; the last answer if it gives none now.
@@ -153,11 +174,12 @@ async fn token(client: &Client, settings: &Settings) -> Result<String, String> {
         Ok(None) => return Err(format!("{place} does not exist")),
         Err(error) => return Err(format!("{place} cannot be read: {error}")),
     };
-    match text(&secret, "read-only-token-type").as_deref() {
+    match content(&secret, "read-only-token-type").as_deref() {
         Some("Bearer") => {}
         _ => return Err(format!("{place}: read-only-token-type is not Bearer")),
     }
-    text(&secret, "read-only-token-secret").ok_or_else(|| format!("{place}: read-only-token-secret is empty"))
+    content(&secret, "read-only-token-secret")
+        .ok_or_else(|| format!("{place}: read-only-token-secret is empty"))
 }
 
 #[cfg(test)]

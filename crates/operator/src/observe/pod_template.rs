@@ -1,11 +1,10 @@
 //! The template that a pod was made from, taken from the pod itself: for installations in which
 //! ControllerRevisions may not be read.
 
-use kube::Client;
 use matriarch_plan::Seen;
 use serde_json::{Value, json};
 
-use crate::kinds;
+use crate::reads::Reads;
 
 /// Labels that a StatefulSet puts on its pods.
 const SET_LABELS: [&str; 3] =
@@ -19,12 +18,10 @@ const TOPOLOGY: &str = "topology.kubernetes.io/";
 const TOKEN: &str = "kube-api-access-";
 
 /// The template of a pod; unknown for both reasons when the pod cannot be read either.
-pub async fn of(client: &Client, namespace: &str, pod: &str, why: String) -> Seen<Value> {
-    match kinds::namespaced(client, "Pod", namespace).get_opt(pod).await {
-        Ok(Some(object)) => match serde_json::to_value(&object) {
-            Ok(body) => Seen::Present(template(&body)),
-            Err(error) => Seen::Unknown(error.to_string()),
-        },
+pub async fn of(reads: &Reads, namespace: &str, pod: &str, why: String) -> Seen<Value> {
+    // The cache keeps no pod's spec.
+    match reads.live().get("Pod", namespace, pod).await {
+        Ok(Some(body)) => Seen::Present(template(&body)),
         Ok(None) => Seen::Absent,
         Err(error) => Seen::Unknown(format!("{why}; {error}")),
     }

@@ -3,20 +3,19 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::api::ListParams;
-use kube::{Api, Client, ResourceExt};
 use matriarch_cluster::windows::Windows;
 use matriarch_cluster::{Cluster, Facts, Reference, References, names};
+use matriarch_plan::scheduler::Key;
 use matriarch_settings::Settings;
 use serde_json::Value;
 
 use super::infrastructure;
 use super::kubernetes::text;
+use super::memory::Memory;
 use super::people;
-use crate::kinds;
+use crate::reads::Reads;
 
-fn reference<T, U>(answer: kube::Result<Option<T>>, read: impl FnOnce(T) -> U) -> Reference<U> {
+fn reference<U>(answer: kube::Result<Option<Value>>, read: impl FnOnce(Value) -> U) -> Reference<U> {
     match answer {
         Ok(Some(object)) => Reference::Known(read(object)),
         Ok(None) => Reference::Missing,
@@ -25,44 +24,51 @@ fn reference<T, U>(answer: kube::Result<Option<T>>, read: impl FnOnce(T) -> U) -
 }
 
 /// Everything that is pointed to.
-pub async fn references(client: &Client, cluster: &Cluster, settings: &Settings) -> References {
+pub async fn references(
+    reads: &Reads,
+    memory: &Memory,
+    cluster: &Cluster,
+    settings: &Settings,
+) -> References {
     let namespace = cluster.identity.namespace.as_str();
     let backups = &settings.logical_backup_cronjob_environment_secret;
     let (environment_secret, environment_config_map, backup_secret, infrastructure_roles, humans) = tokio::join!(
-        keys_of_secret(client, namespace, &settings.pod_environment_secret),
-        environment_config_map(client, namespace, &settings.pod_environment_configmap),
-        keys_of_secret(client, namespace, backups),
-        infrastructure::roles(client, settings),
-        people::humans(client, cluster, settings),
+        keys_of_secret(reads, namespace, &settings.pod_environment_secret),
+        environment_config_map(reads, namespace, &settings.pod_environment_configmap),
+        keys_of_secret(reads, namespace, backups),
+        infrastructure::recent_roles(reads, memory, settings),
+        people::recent_humans(reads, memory, cluster, settings),
     );
     References { environment_secret, environment_config_map, backup_secret, infrastructure_roles, humans }
 }
 
 /// Keys of the Secret, which is in the cluster's namespace.
-async fn keys_of_secret(client: &Client, namespace: &str, name: &str) -> Option<Reference<Vec<String>>> {
+async fn keys_of_secret(reads: &Reads, namespace: &str, name: &str) -> Option<Reference<Vec<String>>> {
     if name.is_empty() {
         return None;
     }
-    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let answer = api.get_opt(name).await;
-    Some(reference(answer, |secret| secret.data.unwrap_or_default().into_keys().collect()))
+    let answer = reads.named("Secret", namespace, name).await;
+    let keys = |secret: Value| {
+        secret["digests"].as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect()
+    };
+    Some(reference(answer, keys))
 }
 
 /// Data of the ConfigMap `namespace/name`; a name alone is in the operator's namespace. One that is
 /// not there is looked for in the cluster's (03 §4.3).
 async fn environment_config_map(
-    client: &Client,
+    reads: &Reads,
     own: &str,
     name: &str,
 ) -> Option<Reference<BTreeMap<String, String>>> {
     if name.is_empty() {
         return None;
     }
-    let (first, name) = name.split_once('/').unwrap_or((client.default_namespace(), name));
+    let (first, name) = name.split_once('/').unwrap_or((reads.client().default_namespace(), name));
     let mut found = Reference::Missing;
     for namespace in [first, own] {
-        let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-        found = reference(api.get_opt(name).await, |map| map.data.unwrap_or_default());
+        let answer = reads.named("ConfigMap", namespace, name).await;
+        found = reference(answer, |map| serde_json::from_value(map["data"].clone()).unwrap_or_default());
         if found != Reference::Missing {
             break;
         }
@@ -72,38 +78,35 @@ async fn environment_config_map(
 
 /// Facts of the world that rendering may use. What cannot be read is left out: rendering then goes
 /// by the manifest, and the planner meets the same outage as an unknown.
-pub async fn facts(client: &Client, cluster: &Cluster, settings: &Settings) -> Facts {
-    let namespace = cluster.identity.namespace.as_str();
-    let sets = kinds::namespaced(client, "StatefulSet", namespace);
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let label = format!("{}={}", settings.cluster_name_label, cluster.identity.name);
-    let labelled = ListParams::default().labels(&label);
+pub async fn facts(reads: &Reads, cluster: &Cluster, settings: &Settings) -> Facts {
+    let key = Key::new(&cluster.identity.namespace, &cluster.identity.name);
+    let labels = [(settings.cluster_name_label.clone(), key.name.clone())].into();
     let (set, secrets, backup_job_is_taken) = tokio::join!(
-        sets.get_opt(&cluster.identity.name),
-        secrets.list(&labelled),
-        backup_job_is_taken(client, cluster, settings),
+        reads.get("StatefulSet", &key.namespace, &key.name),
+        reads.list("Secret", &key, &labels),
+        backup_job_is_taken(reads, &key, settings),
     );
-    let secrets = secrets.map(|list| list.items).unwrap_or_default();
+    let secrets = secrets.unwrap_or_default();
+    let user =
+        |secret: &Value| secret["username"].as_str().filter(|user| !user.is_empty()).map(str::to_owned);
     Facts {
-        running_version: set.ok().flatten().and_then(|set| running_version(&set.data)),
-        secrets: secrets
-            .iter()
-            .filter_map(|secret| Some((secret.name_any(), text(secret, "username")?)))
-            .collect(),
+        running_version: set.ok().flatten().and_then(|set| running_version(&set)),
+        secrets: secrets.iter().filter_map(|secret| Some((text(secret, "name"), user(secret)?))).collect(),
         backup_job_is_taken,
         in_maintenance_window: Windows::of(cluster, settings).contain(jiff::Timestamp::now()),
     }
 }
 
 /// Names are cut, so another cluster's CronJob may have ours.
-async fn backup_job_is_taken(client: &Client, cluster: &Cluster, settings: &Settings) -> bool {
-    let (namespace, name) = (cluster.identity.namespace.as_str(), cluster.identity.name.as_str());
-    if names::backup_job_apart(name, settings).is_none() {
+async fn backup_job_is_taken(reads: &Reads, key: &Key, settings: &Settings) -> bool {
+    if names::backup_job_apart(&key.name, settings).is_none() {
         return false;
     }
-    let api = kinds::namespaced(client, "CronJob", namespace);
-    let found = api.get_opt(&names::backup_job(name, settings)).await.ok().flatten();
-    found.is_some_and(|job| job.labels().get(&settings.cluster_name_label).is_some_and(|other| other != name))
+    let job = names::backup_job(&key.name, settings);
+    let found = reads.get("CronJob", &key.namespace, &job).await.ok().flatten();
+    let owner =
+        |job: &Value| job["metadata"]["labels"][&settings.cluster_name_label].as_str().map(str::to_owned);
+    found.and_then(|job| owner(&job)).is_some_and(|other| other != key.name)
 }
 
 /// `PGVERSION` of the database container, or the version in `bin_dir` of its configuration.

@@ -1,0 +1,138 @@
+//! What was found out once and stays true as long as its sources do: templates of revisions,
+//! comparisons of passwords, and for a short time what manifests and settings refer to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use lz4_flex::block::{compress_prepend_size, decompress_size_prepended};
+use matriarch_cluster::{Human, InfrastructureRole, Reference};
+use matriarch_plan::scheduler::Key;
+use matriarch_sql::PasswordState;
+use serde_json::Value;
+
+/// How long an answer about something that many clusters refer to is used.
+const RECENT: Duration = Duration::from_secs(30);
+
+/// What is remembered of all clusters.
+#[derive(Default)]
+pub struct Memory {
+    clusters: Mutex<BTreeMap<Key, OfCluster>>,
+    /// Infrastructure roles, by their sources.
+    pub infrastructure: Recent<Reference<Vec<InfrastructureRole>>>,
+    /// People, by team.
+    pub people: Recent<Reference<Vec<Human>>>,
+}
+
+#[derive(Default)]
+struct OfCluster {
+    /// Templates, compressed: a revision never changes.
+    revisions: BTreeMap<String, Vec<u8>>,
+    /// By Secret: what was compared, and the result.
+    passwords: BTreeMap<String, (u64, PasswordState)>,
+    /// By user list: what was compared, and the result.
+    user_lists: BTreeMap<String, (u64, bool)>,
+}
+
+impl Memory {
+    fn clusters(&self) -> MutexGuard<'_, BTreeMap<Key, OfCluster>> {
+        self.clusters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The template of a revision.
+    pub fn revision(&self, cluster: &Key, revision: &str) -> Option<Value> {
+        let clusters = self.clusters();
+        let packed = clusters.get(cluster)?.revisions.get(revision)?;
+        serde_json::from_slice(&decompress_size_prepended(packed).ok()?).ok()
+    }
+
+    /// Keeps the template of a revision.
+    pub fn keep_revision(&self, cluster: &Key, revision: &str, template: &Value) {
+        let json = serde_json::to_vec(template).unwrap_or_default();
+        let packed = compress_prepend_size(&json);
+        self.clusters().entry(cluster.clone()).or_default().revisions.insert(revision.to_owned(), packed);
+    }
+
+    /// Drops the templates of revisions that no pod carries any more.
+    pub fn keep_revisions_of(&self, cluster: &Key, carried: &BTreeSet<&String>) {
+        if let Some(known) = self.clusters().get_mut(cluster) {
+            known.revisions.retain(|revision, _| carried.contains(revision));
+        }
+    }
+
+    /// The result of comparing a Secret's password, if exactly this was compared.
+    pub fn password(&self, cluster: &Key, secret: &str, compared: u64) -> Option<PasswordState> {
+        let clusters = self.clusters();
+        let (known, state) = clusters.get(cluster)?.passwords.get(secret)?;
+        (*known == compared).then_some(*state)
+    }
+
+    /// Keeps the result of comparing a Secret's password.
+    pub fn keep_password(&self, cluster: &Key, secret: &str, compared: u64, state: PasswordState) {
+        let mut clusters = self.clusters();
+        clusters.entry(cluster.clone()).or_default().passwords.insert(secret.to_owned(), (compared, state));
+    }
+
+    /// Whether a user list is as it should be, if exactly this was compared.
+    pub fn user_list(&self, cluster: &Key, list: &str, compared: u64) -> Option<bool> {
+        let clusters = self.clusters();
+        let (known, fits) = clusters.get(cluster)?.user_lists.get(list)?;
+        (*known == compared).then_some(*fits)
+    }
+
+    /// Keeps whether a user list is as it should be.
+    pub fn keep_user_list(&self, cluster: &Key, list: &str, compared: u64, fits: bool) {
+        let mut clusters = self.clusters();
+        clusters.entry(cluster.clone()).or_default().user_lists.insert(list.to_owned(), (compared, fits));
+    }
+
+    /// Drops what is remembered of a cluster.
+    pub fn forget(&self, cluster: &Key) {
+        self.clusters().remove(cluster);
+    }
+}
+
+/// A number for what was compared.
+pub fn fingerprint(compared: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    compared.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Answers that are used for a short time.
+pub struct Recent<V> {
+    known: Mutex<BTreeMap<String, (Instant, V)>>,
+}
+
+impl<V> Default for Recent<V> {
+    fn default() -> Self {
+        Self { known: Mutex::default() }
+    }
+}
+
+impl<V: Clone> Recent<Reference<V>> {
+    /// The recent answer, or a new one. That something is not known is not kept.
+    pub async fn or_ask(
+        &self,
+        about: String,
+        is_live: bool,
+        ask: impl Future<Output = Reference<V>>,
+    ) -> Reference<V> {
+        if !is_live && let Some(known) = self.get(&about) {
+            return known;
+        }
+        let answer = ask.await;
+        if !matches!(answer, Reference::Unknown(_)) {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.retain(|_, (at, _)| at.elapsed() < RECENT);
+            known.insert(about, (Instant::now(), answer.clone()));
+        }
+        answer
+    }
+
+    fn get(&self, about: &str) -> Option<Reference<V>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(about).filter(|(at, _)| at.elapsed() < RECENT).map(|(_, answer)| answer.clone())
+    }
+}

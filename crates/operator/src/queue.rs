@@ -1,0 +1,206 @@
+//! Drives the scheduler: wakes come in, turns go out, each in a task of its own.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use matriarch_plan::scheduler::{Key, Pace, Scheduler, Turn, Verdict, Why};
+use matriarch_settings::Settings;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::info;
+
+use crate::controller::Context;
+use crate::lease::Leadership;
+use crate::turn;
+
+/// Turns that run at once. Most of their time they wait for Patroni, and then they hold next to
+/// nothing: what costs memory is bounded apart, see [`Context::desk`].
+const TURNS: usize = 64;
+/// Of those, turns of clusters in trouble.
+const TROUBLED_TURNS: usize = 32;
+/// How long running turns may take to their end when the operator ends.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// Something that the scheduler is told.
+#[derive(Debug)]
+enum Message {
+    Wake(Key, Why),
+    WakeAll(Why),
+    Forget(Key),
+}
+
+/// Where wakes go; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    sender: mpsc::UnboundedSender<Message>,
+}
+
+/// The other end.
+#[derive(Debug)]
+pub struct Inbox {
+    receiver: mpsc::UnboundedReceiver<Message>,
+}
+
+impl Queue {
+    /// A queue and its other end.
+    pub fn new() -> (Self, Inbox) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self { sender }, Inbox { receiver })
+    }
+
+    /// The cluster is to be looked at.
+    pub fn wake(&self, key: Key, why: Why) {
+        self.send(Message::Wake(key, why));
+    }
+
+    /// Every cluster is to be looked at.
+    pub fn wake_all(&self, why: Why) {
+        self.send(Message::WakeAll(why));
+    }
+
+    /// The manifest is gone.
+    pub fn forget(&self, key: Key) {
+        self.send(Message::Forget(key));
+    }
+
+    fn send(&self, message: Message) {
+        // The receiver goes when the process ends.
+        let _ = self.sender.send(message);
+    }
+}
+
+/// The pace that the settings ask for.
+pub fn pace(settings: &Settings) -> Pace {
+    Pace {
+        running: TURNS,
+        troubled: TROUBLED_TURNS,
+        resync: settings.resync_period,
+        repair: settings.repair_period,
+        ..Pace::default()
+    }
+}
+
+/// Runs turns until `ended` is done; then lets the running ones come to their end. Nothing begins
+/// while somebody else leads.
+pub async fn run(
+    context: &Arc<Context>,
+    inbox: Inbox,
+    leadership: &Leadership,
+    ended: impl Future<Output = ()>,
+) {
+    let runner = Runner {
+        context: Arc::clone(context),
+        begun: Instant::now(),
+        scheduler: Scheduler::new(pace(&context.settings.current())),
+        turns: JoinSet::new(),
+    };
+    runner.run(inbox, leadership, ended).await;
+}
+
+struct Runner {
+    context: Arc<Context>,
+    begun: Instant,
+    scheduler: Scheduler,
+    turns: JoinSet<(Key, Verdict)>,
+}
+
+impl Runner {
+    async fn run(mut self, mut inbox: Inbox, leadership: &Leadership, ended: impl Future<Output = ()>) {
+        let mut ended = std::pin::pin!(ended);
+        let mut changes = leadership.subscribe();
+        changes.mark_changed();
+        loop {
+            let leads = leadership.holds();
+            if leads {
+                self.start();
+            }
+            self.measure();
+            let next = self.scheduler.next_wake().filter(|_| leads);
+            let next = next.map_or(Duration::from_secs(3600), |at| at.saturating_sub(self.begun.elapsed()));
+            tokio::select! {
+                () = &mut ended => break,
+                Ok(()) = changes.changed() => self.leads(*changes.borrow_and_update()),
+                message = inbox.receiver.recv() => match message {
+                    Some(message) => {
+                        self.take(message);
+                        while let Ok(message) = inbox.receiver.try_recv() {
+                            self.take(message);
+                        }
+                    }
+                    None => break,
+                },
+                Some(end) = self.turns.join_next() => self.finished(end),
+                () = tokio::time::sleep(next) => {}
+            }
+        }
+        let count = self.turns.len();
+        if count > 0 {
+            info!("waiting for {count} passes to end");
+            let drained = async { while self.turns.join_next().await.is_some() {} };
+            let _ = tokio::time::timeout(DRAIN, drained).await;
+        }
+    }
+
+    fn leads(&mut self, leads: bool) {
+        if leads {
+            self.take(Message::WakeAll(Why::Start));
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        let now = self.begun.elapsed();
+        match message {
+            // Objects may carry the label of a cluster that has no manifest.
+            Message::Wake(key, why) => {
+                if self.context.has_manifest(&key) {
+                    self.scheduler.wake(&key, why, now);
+                }
+            }
+            Message::WakeAll(why) => {
+                self.scheduler.set_pace(pace(&self.context.settings.current()));
+                for key in self.context.clusters() {
+                    self.scheduler.wake(&key, why, now);
+                }
+            }
+            Message::Forget(key) => {
+                self.scheduler.forget(&key);
+                self.context.forget(&key);
+            }
+        }
+    }
+
+    fn start(&mut self) {
+        while let Some(turn) = self.scheduler.start(self.begun.elapsed()) {
+            self.context.metrics.count_turn(&turn);
+            self.turns.spawn(one(Arc::clone(&self.context), turn));
+        }
+    }
+
+    fn finished(&mut self, end: Result<(Key, Verdict), tokio::task::JoinError>) {
+        // A turn contains its panics; its task cannot fail otherwise.
+        if let Ok((key, verdict)) = end {
+            self.scheduler.finished(&key, verdict, self.begun.elapsed());
+        }
+    }
+
+    fn measure(&self) {
+        self.context.metrics.set_queue(
+            self.scheduler.waiting(),
+            self.scheduler.running(),
+            self.scheduler.running_troubled(),
+        );
+    }
+}
+
+async fn one(context: Arc<Context>, turn: Turn) -> (Key, Verdict) {
+    let verdict = turn::contained(&context, &turn).await;
+    (turn.key, verdict)
+}
+
+impl Context {
+    /// Whether a cluster has a manifest that is known.
+    fn has_manifest(&self, key: &Key) -> bool {
+        self.caches().manifests().is_some_and(|store| store.has(key))
+    }
+}

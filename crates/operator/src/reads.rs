@@ -1,0 +1,235 @@
+//! Reads of objects: from the caches where they can tell, otherwise from the API server.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use kube::api::{DynamicObject, ListParams};
+use kube::core::PartialObjectMeta;
+use kube::{Api, Client};
+use matriarch_plan::scheduler::Key;
+use matriarch_settings::Settings;
+use serde_json::{Value, json};
+
+use crate::cache::{self, Answer, Caches};
+use crate::kinds;
+use crate::namespaces::Namespaces;
+
+/// A read or a list that takes longer has failed.
+const LONGEST_READ: Duration = Duration::from_secs(15);
+/// What is not watched is read again after this time at the latest.
+const REMEMBERED: Duration = Duration::from_secs(30);
+
+/// Where the caches are; others take their place when the settings give the watches another shape.
+pub type Slot = Arc<RwLock<Arc<Caches>>>;
+
+/// Objects as they were read by name, with the moment.
+type Memory = Arc<Mutex<BTreeMap<(String, String, String), (Instant, Option<Value>)>>>;
+
+/// Reads objects; cheap to clone. Secrets come as projections, see [`cache::project_secret`].
+#[derive(Clone)]
+pub struct Reads {
+    client: Client,
+    caches: Option<Slot>,
+    memory: Memory,
+    is_live: bool,
+    /// `WATCHED_NAMESPACE` and the operator's own namespace.
+    places: (String, String),
+}
+
+impl Reads {
+    /// Reads without caches.
+    pub fn direct(client: Client) -> Self {
+        let places = (String::new(), client.default_namespace().to_owned());
+        Self { client, caches: None, memory: Memory::default(), is_live: true, places }
+    }
+
+    /// Reads with caches, of an operator with this `WATCHED_NAMESPACE` and namespace of its own.
+    pub fn cached(client: Client, caches: Slot, places: (String, String)) -> Self {
+        Self { client, caches: Some(caches), memory: Memory::default(), is_live: false, places }
+    }
+
+    /// The namespaces that are watched.
+    pub fn namespaces(&self, settings: &Settings) -> Namespaces {
+        Namespaces::of(Some(&self.places.0), &settings.watched_namespace, &self.places.1)
+    }
+
+    /// The same, past the caches.
+    pub fn live(&self) -> Self {
+        Self { is_live: true, ..self.clone() }
+    }
+
+    /// Whether they go past the caches.
+    pub fn is_live(&self) -> bool {
+        self.is_live
+    }
+
+    /// The client behind them.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn caches(&self) -> Option<Arc<Caches>> {
+        let slot = self.caches.as_ref().filter(|_| !self.is_live)?;
+        Some(Arc::clone(&slot.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// The object of this name, if it exists.
+    ///
+    /// # Errors
+    /// When the API server does not answer, or refuses.
+    pub async fn get(&self, kind: &str, namespace: &str, name: &str) -> kube::Result<Option<Value>> {
+        if let Some(caches) = self.caches() {
+            match caches.store(kind).map(|store| store.get(namespace, name)) {
+                Some(Answer::Is(Some(object))) => return Ok(Some(object)),
+                // Perhaps it is there without the cluster's label.
+                Some(Answer::Is(None)) => return Ok(self.recall(kind, namespace, name).flatten()),
+                // Not watched because nobody may: read as often as it is asked for.
+                Some(Answer::Silent) => {}
+                None if kinds::is_shared(kind) => {
+                    if let Some(known) = self.recall(kind, namespace, name) {
+                        return Ok(known);
+                    }
+                }
+                None => {}
+            }
+        }
+        let found = self.fetch(kind, namespace, name).await?;
+        self.remember(kind, namespace, name, found.as_ref());
+        Ok(found)
+    }
+
+    /// An object that belongs to no cluster, with its content: what manifests and settings refer to.
+    /// It may be a little older than now, except for live reads.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn named(&self, kind: &str, namespace: &str, name: &str) -> kube::Result<Option<Value>> {
+        let place = format!("named {kind}");
+        if !self.is_live
+            && let Some(known) = self.recall(&place, namespace, name)
+        {
+            return Ok(known);
+        }
+        let found = in_time(kinds::namespaced(&self.client, kind, namespace).get_opt(name)).await?;
+        let found = found.map(serde_json::to_value).transpose().map_err(kube::Error::SerdeError)?;
+        let found = found.map(|object| shaped(kind, object));
+        self.keep(&place, namespace, name, found.as_ref());
+        Ok(found)
+    }
+
+    /// A Secret that may belong to a cluster, or to none.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn secret(&self, namespace: &str, name: &str) -> kube::Result<Option<Value>> {
+        match self.get("Secret", namespace, name).await? {
+            None if !self.is_live => self.named("Secret", namespace, name).await,
+            found => Ok(found),
+        }
+    }
+
+    async fn fetch(&self, kind: &str, namespace: &str, name: &str) -> kube::Result<Option<Value>> {
+        let resource = kinds::resource(kind);
+        let found = if kind == "ConfigMap" {
+            let api: Api<PartialObjectMeta<DynamicObject>> =
+                Api::namespaced_with(self.client.clone(), namespace, &resource);
+            in_time(api.get_opt(name)).await?.map(|object| json!({ "metadata": object.metadata }))
+        } else {
+            let found = in_time(kinds::namespaced(&self.client, kind, namespace).get_opt(name)).await?;
+            found.map(serde_json::to_value).transpose().map_err(kube::Error::SerdeError)?
+        };
+        Ok(found.map(|object| shaped(kind, object)))
+    }
+
+    /// Every object of the cluster that carries these labels.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn list(
+        &self,
+        kind: &str,
+        cluster: &Key,
+        labels: &BTreeMap<String, String>,
+    ) -> kube::Result<Vec<Value>> {
+        if let Some(caches) = self.caches()
+            && let Some(Answer::Is(objects)) = caches.store(kind).map(|store| store.list(cluster))
+        {
+            let carries = |object: &Value| {
+                labels.iter().all(|(label, value)| object["metadata"]["labels"][label] == *value)
+            };
+            return Ok(objects.into_iter().filter(carries).collect());
+        }
+        let selector: Vec<String> = labels.iter().map(|(label, value)| format!("{label}={value}")).collect();
+        let parameters = ListParams::default().labels(&selector.join(","));
+        let api = kinds::namespaced(&self.client, kind, &cluster.namespace);
+        let listed = in_time(api.list(&parameters)).await?;
+        let objects = listed.items.into_iter().map(serde_json::to_value);
+        let objects: Result<Vec<Value>, _> = objects.collect();
+        let objects = objects.map_err(kube::Error::SerdeError)?;
+        Ok(objects.into_iter().map(|object| shaped(kind, object)).collect())
+    }
+
+    /// The cluster's manifest, as it stands in the cache.
+    pub fn manifest(&self, key: &Key) -> Option<Value> {
+        let slot = self.caches.as_ref()?;
+        let caches = Arc::clone(&slot.read().unwrap_or_else(PoisonError::into_inner));
+        // However the watch fares: a pass that acts reads it anew.
+        caches.manifests()?.last_known(&key.namespace, &key.name)
+    }
+
+    fn recall(&self, kind: &str, namespace: &str, name: &str) -> Option<Option<Value>> {
+        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = (kind.to_owned(), namespace.to_owned(), name.to_owned());
+        memory.get(&place).filter(|(at, _)| at.elapsed() < REMEMBERED).map(|(_, found)| found.clone())
+    }
+
+    /// Keeps what the caches would not tell: objects without a cluster's label, and shared ones.
+    fn remember(&self, kind: &str, namespace: &str, name: &str, found: Option<&Value>) {
+        let Some(slot) = &self.caches else { return };
+        let caches = Arc::clone(&slot.read().unwrap_or_else(PoisonError::into_inner));
+        let is_stranger = match (caches.store(kind), found) {
+            (None, _) => kinds::is_shared(kind),
+            (Some(store), Some(object)) => {
+                matches!(store.get(namespace, name), Answer::Is(None)) && !store.would_hold(object)
+            }
+            (Some(_), None) => false,
+        };
+        if is_stranger {
+            return self.keep(kind, namespace, name, found);
+        }
+        let place = (kind.to_owned(), namespace.to_owned(), name.to_owned());
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
+    }
+
+    fn keep(&self, kind: &str, namespace: &str, name: &str, found: Option<&Value>) {
+        if self.caches.is_none() {
+            return;
+        }
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.retain(|_, (at, _)| at.elapsed() < REMEMBERED);
+        let place = (kind.to_owned(), namespace.to_owned(), name.to_owned());
+        memory.insert(place, (Instant::now(), found.cloned()));
+    }
+}
+
+/// An object in the form that the caches give: a list names the kind only once.
+fn shaped(kind: &str, mut object: Value) -> Value {
+    let resource = kinds::resource(kind);
+    object["apiVersion"] = json!(resource.api_version);
+    object["kind"] = json!(resource.kind);
+    if kind == "Secret" {
+        cache::project_secret(&mut object);
+    }
+    object
+}
+
+async fn in_time<T>(read: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
+    match tokio::time::timeout(LONGEST_READ, read).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            let seconds = LONGEST_READ.as_secs();
+            Err(kube::Error::Service(format!("no answer from the API server within {seconds} s").into()))
+        }
+    }
+}
