@@ -82,7 +82,8 @@ async fn work(
             Ok(look) => look,
             Err(problems) => return refuse(&problems, &manifest, context).await,
         };
-        if look.plan.steps.is_empty() {
+        // A paused cluster's steps are shown and not taken.
+        if look.plan.steps.is_empty() || look.plan.paused {
             return finish(&manifest, look, context, settings).await;
         }
     }
@@ -142,14 +143,18 @@ async fn finish(
     context.metrics.count_pass(&outcomes, &after, &intent.identity.namespace, &intent.identity.name);
     match failures.into_iter().next() {
         Some(failure) => Err(PassError::Steps(failure)),
-        None => Ok(next(&plan, &after.postgres_cluster_status)),
+        None => Ok(next(&plan, &after.postgres_cluster_status, settings.resync_period)),
     }
 }
 
 /// When to look again.
-fn next(plan: &Plan, word: &str) -> Next {
+fn next(plan: &Plan, word: &str, resync: Duration) -> Next {
     match plan.look_again_seconds() {
         Some(0) => Next::Again,
+        // What waits for a decision or a late hour is well, and told by an event or the resync.
+        Some(seconds) if plan.is_quiet() && Duration::from_secs(u64::from(seconds)) >= resync => {
+            Next::Settled
+        }
         Some(seconds) => Next::Waiting(Duration::from_secs(u64::from(seconds))),
         None if word == "Running" => Next::Settled,
         None => Next::Waiting(NOT_IN_ORDER),
@@ -189,7 +194,9 @@ async fn delete(
     report.announce_deletion(&plan).await;
     let work = Workpiece { intent: &intent, settings, seen: &sight.observation, addresses: &sight.addresses };
     let outcomes = context.hands.act(&plan, &work).await;
-    report.events_of(&outcomes).await;
+    let generation = manifest["metadata"]["generation"].as_i64().unwrap_or_default();
+    let after = status::deleting(&plan, &outcomes, generation, report.status_before(), Timestamp::now());
+    report.conclude(&outcomes, &after).await?;
     context.metrics.forget(&key.namespace, &key.name);
     let seconds = u64::from(plan.look_again_seconds().unwrap_or(1).max(1));
     Ok(Some(Next::Waiting(Duration::from_secs(seconds))))
@@ -218,14 +225,26 @@ mod tests {
     use super::*;
     use matriarch_plan::{Action, Gate, Lane, Step};
 
+    const RESYNC: Duration = Duration::from_secs(1800);
+
+    #[test]
+    fn what_is_postponed_is_looked_at_in_time() {
+        let later = |seconds| {
+            let gate = Gate::new(Lane::Pods, "a", "b").postponed(seconds);
+            next(&Plan { gates: vec![gate], ..Plan::default() }, "Running", RESYNC)
+        };
+        assert_eq!(later(None), Next::Settled);
+        assert_eq!(later(Some(40)), Next::Waiting(Duration::from_secs(40)));
+    }
+
     #[test]
     fn the_plan_and_the_status_say_when_to_look_again() {
         let steps = Plan { steps: vec![Step::new(Action::AddFinalizer, "x")], ..Plan::default() };
         let gate = |lane| Gate::new(lane, "a", "b");
         let gates = Plan { gates: vec![gate(Lane::Sql).stuck(), gate(Lane::Pods)], ..Plan::default() };
-        assert_eq!(next(&steps, "Running"), Next::Again);
-        assert_eq!(next(&gates, "Updating"), Next::Waiting(Duration::from_secs(1)));
-        assert_eq!(next(&Plan::default(), "Running"), Next::Settled);
-        assert_eq!(next(&Plan::default(), "Updating"), Next::Waiting(NOT_IN_ORDER));
+        assert_eq!(next(&steps, "Running", RESYNC), Next::Again);
+        assert_eq!(next(&gates, "Updating", RESYNC), Next::Waiting(Duration::from_secs(1)));
+        assert_eq!(next(&Plan::default(), "Running", RESYNC), Next::Settled);
+        assert_eq!(next(&Plan::default(), "Updating", RESYNC), Next::Waiting(NOT_IN_ORDER));
     }
 }

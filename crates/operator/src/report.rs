@@ -51,6 +51,9 @@ impl<'a> Report<'a> {
 
     /// Says what is about to be disrupted, before it is.
     pub async fn announce(&self, plan: &Plan) {
+        if plan.paused {
+            return;
+        }
         if self.before.postgres_cluster_status.is_empty() && !plan.steps.is_empty() {
             self.event(EventType::Normal, "Create", "Started creation of new cluster resources").await;
         }
@@ -101,7 +104,7 @@ impl<'a> Report<'a> {
             .steps
             .iter()
             .any(|step| matches!(&step.action, Action::Delete { key, .. } if key.kind == "StatefulSet"));
-        if !begins {
+        if !begins || plan.paused {
             return;
         }
         self.event(EventType::Normal, "Delete", "Started deletion of cluster resources").await;
@@ -114,11 +117,13 @@ impl<'a> Report<'a> {
         if was != is && is == "Running" {
             self.event(EventType::Normal, "StatefulSet", "Pods are ready").await;
         }
-        if let Some(condition) = blocked(after)
-            && self.blocked_before().map(|before| &before.message) != Some(&condition.message)
-        {
-            let note = condition.message.clone();
-            self.event(EventType::Warning, &condition.reason, &note).await;
+        for condition in news(&self.before, after) {
+            let (type_, note) = match condition.type_.as_str() {
+                "Paused" => (EventType::Normal, format!("nothing is done. {}", condition.message)),
+                _ => (EventType::Warning, condition.message.clone()),
+            };
+            let reason = if condition.type_ == "Paused" { "Paused" } else { &condition.reason };
+            self.event(type_, reason, &note).await;
         }
         self.write(after).await
     }
@@ -213,6 +218,22 @@ impl<'a> Report<'a> {
 fn blocked(status: &PostgresqlStatus) -> Option<&Condition> {
     let mut conditions = status.conditions.iter();
     conditions.find(|condition| condition.type_ == "Degraded" && condition.status == "True")
+}
+
+/// Conditions that somebody should hear of: problems that are new or say something new, and that the
+/// operator was paused or that a member does not stream, each once.
+fn news<'a>(before: &PostgresqlStatus, after: &'a PostgresqlStatus) -> Vec<&'a Condition> {
+    let old = |kind: &str| before.conditions.iter().find(|condition| condition.type_ == kind);
+    let is_new = |condition: &&Condition| {
+        let old = old(&condition.type_);
+        let same_state = old.is_some_and(|old| old.status == condition.status);
+        match (condition.type_.as_str(), condition.status.as_str()) {
+            ("Degraded", "True") => !same_state || old.is_some_and(|old| old.message != condition.message),
+            ("Paused", "True") | ("MembersStreaming", "False") => !same_state,
+            _ => false,
+        }
+    };
+    after.conditions.iter().filter(is_new).collect()
 }
 
 /// The manifest, as events name it.

@@ -5,9 +5,12 @@
 use matriarch_cluster::Intent;
 use matriarch_settings::Settings;
 
-use crate::action::{Action, Lane, Step};
+use serde_json::{Value, json};
+
+use crate::action::{Action, Lane, ObjectPlace, Step};
+use crate::nodes;
 use crate::objects::{belongs, is_going, key_of};
-use crate::observation::{ObjectKey, Observation};
+use crate::observation::{ObjectKey, Observation, PodSeen};
 use crate::plan::{Gate, Plan};
 use crate::seen::Seen;
 
@@ -18,6 +21,7 @@ pub fn plan_deletion(intent: &Intent, settings: &Settings, seen: &Observation) -
     let identity = &intent.identity;
     let mut plan = Plan {
         subject: format!("deletion of cluster {}/{}", identity.namespace, identity.name),
+        paused: intent.policy.paused,
         ..Plan::default()
     };
     let rendered = std::iter::once(&intent.stateful_set)
@@ -33,7 +37,7 @@ pub fn plan_deletion(intent: &Intent, settings: &Settings, seen: &Observation) -
         plan_object(key, intent, seen, &mut plan);
     }
     plan_streams(seen, &mut plan);
-    plan_pods(seen, &mut plan);
+    plan_pods(intent, seen, &mut plan);
     if settings.enable_secrets_deletion {
         for (name, secret) in &seen.secrets {
             let key = ObjectKey::new("Secret", name);
@@ -46,6 +50,9 @@ pub fn plan_deletion(intent: &Intent, settings: &Settings, seen: &Observation) -
     }
     if plan.is_settled() {
         plan_rest(intent, settings, seen, &mut plan);
+    }
+    if plan.is_settled() {
+        keep_secrets(intent, settings, seen, &mut plan);
     }
     if plan.is_settled() && seen.has_finalizer {
         plan.steps.push(Step::new(Action::RemoveFinalizer, "everything else is gone"));
@@ -73,17 +80,64 @@ fn plan_streams(seen: &Observation, plan: &mut Plan) {
     }
 }
 
-fn plan_pods(seen: &Observation, plan: &mut Plan) {
-    match &seen.pods {
-        Seen::Present(pods) => {
-            if let Some(pod) = pods.first() {
-                plan.gates.push(going_away(&ObjectKey::new("Pod", &pod.name)));
-            }
-        }
-        Seen::Absent => {}
+/// Pods go with their StatefulSet. Where that is gone already, nobody else would end them.
+fn plan_pods(intent: &Intent, seen: &Observation, plan: &mut Plan) {
+    let pods = match &seen.pods {
+        Seen::Present(pods) => pods,
+        Seen::Absent => return,
         Seen::Unknown(why) => {
             plan.gates.push(Gate::new(Lane::Cleanup, "the pods can be listed", why.clone()));
+            return;
         }
+    };
+    let set_is_gone = matches!(seen.object(&key_of(&intent.stateful_set)), Seen::Absent);
+    for pod in pods.iter().filter(|pod| set_is_gone && !pod.deleting) {
+        let key = ObjectKey::new("Pod", &pod.name);
+        let action = Action::Delete { key, uid: pod.uid.clone() };
+        plan.steps.push(Step::new(action, format!("{DELETED}, and its StatefulSet is gone")));
+    }
+    // One that hangs is worth more words than those that are on their way.
+    let hangs = pods.iter().find_map(|pod| Some((pod, nodes::lost(pod, seen).filter(|_| pod.deleting)?)));
+    match hangs {
+        Some((pod, cure)) => {
+            let gate = pod_gate(pod);
+            plan.gates.push(Gate { because: format!("it is terminating; {cure}"), ..gate }.stuck());
+        }
+        None => plan.gates.extend(pods.first().map(pod_gate)),
+    }
+}
+
+/// A PostgreSQL that shuts down may take as long as its grace period.
+const SLOW_SHUTDOWN_SECONDS: u32 = 300;
+
+fn pod_gate(pod: &PodSeen) -> Gate {
+    going_away(&ObjectKey::new("Pod", &pod.name)).patient(Some(SLOW_SHUTDOWN_SECONDS))
+}
+
+/// With owner references Kubernetes deletes what refers to the manifest. Secrets that the settings
+/// keep lose their reference before the manifest goes.
+fn keep_secrets(intent: &Intent, settings: &Settings, seen: &Observation, plan: &mut Plan) {
+    if settings.enable_secrets_deletion {
+        return;
+    }
+    for (name, secret) in &seen.secrets {
+        let Seen::Present(secret) = secret else { continue };
+        let owners = secret.metadata["ownerReferences"].as_array().cloned().unwrap_or_default();
+        let others: Vec<Value> =
+            owners.iter().filter(|owner| owner["uid"] != json!(intent.identity.uid)).cloned().collect();
+        if others.len() == owners.len() || intent.identity.uid.is_empty() {
+            continue;
+        }
+        let object = ObjectPlace {
+            kind: "Secret".to_owned(),
+            namespace: intent.identity.namespace.clone(),
+            name: name.clone(),
+        };
+        let metadata = json!({ "ownerReferences": others });
+        plan.steps.push(Step::new(
+            Action::PatchMetadata { object, uid: secret.uid.clone(), metadata },
+            "enable_secrets_deletion is false: with its owner reference it would go with the manifest",
+        ));
     }
 }
 

@@ -57,7 +57,7 @@ pub(crate) enum Move {
     /// Nothing: the node stays, or nobody can tell.
     Stay,
     /// Hand over now.
-    Now(Step),
+    Now(Box<Step>),
     /// Hand over later.
     Later(Gate),
 }
@@ -98,10 +98,10 @@ pub(crate) fn move_primary(
     }
     let demand = Demand { on_staying_node: true, ..Demand::default() };
     match candidate::choose(intent, seen, patroni, primary, demand) {
-        Ok(candidate) => Move::Now(Step::new(
-            Action::Switchover { from: primary.to_owned(), to: candidate.name.clone() },
-            why,
-        )),
+        Ok(candidate) => {
+            let action = Action::Switchover { from: primary.to_owned(), to: candidate.name.clone() };
+            Move::Now(Box::new(Step::new(action, why)))
+        }
         Err(nobody) => {
             let because = format!("{why}; nobody can take over: {nobody}");
             Move::Later(Gate::new(Lane::Pods, until, because))

@@ -53,7 +53,7 @@ pub fn plan_pods(intent: &Intent, seen: &Observation, plan: &mut Plan) {
     if let (Some(patroni), Seen::Present(primary)) = (seen.patroni.present(), seen.primary()) {
         match nodes::move_primary(intent, seen, patroni, &primary) {
             Move::Stay => {}
-            Move::Now(step) => return plan.steps.push(step),
+            Move::Now(step) => return plan.steps.push(*step),
             Move::Later(gate) => plan.gates.push(gate),
         }
     }

@@ -31,16 +31,18 @@ pub struct PassResult<'a> {
     pub outcomes: &'a [(Step, Outcome)],
 }
 
+fn failures(outcomes: &[(Step, Outcome)]) -> Vec<String> {
+    let failed = outcomes.iter().filter_map(|(step, outcome)| match outcome {
+        Outcome::Failed(why) => Some(format!("{}: {why}", step.action)),
+        _ => None,
+    });
+    failed.collect()
+}
+
 impl PassResult<'_> {
     /// What failed, one text per step.
     pub fn failures(&self) -> Vec<String> {
-        self.outcomes
-            .iter()
-            .filter_map(|(step, outcome)| match outcome {
-                Outcome::Failed(why) => Some(format!("{}: {why}", step.action)),
-                _ => None,
-            })
-            .collect()
+        failures(self.outcomes)
     }
 
     /// How many of the wanted members run, as primary or streaming from it.
@@ -122,6 +124,42 @@ impl<'a> Wait<'a> {
 
     fn sentence(&self) -> String {
         format!("{}{SINCE}{}", cut(self.gate.sentence()), seconds(self.since))
+    }
+}
+
+/// Status while a cluster is being deleted: what is awaited, and whether it hangs.
+pub fn deleting(
+    plan: &Plan,
+    outcomes: &[(Step, Outcome)],
+    generation: i64,
+    before: &PostgresqlStatus,
+    now: Timestamp,
+) -> PostgresqlStatus {
+    let failures = failures(outcomes);
+    let wait = Wait::of(plan, before, now);
+    let problem = wait.as_ref().filter(|wait| wait.is_problem);
+    let (stands, reason, message) = match (failures.first(), problem) {
+        (Some(failure), _) => (true, "StepFailed", failure.clone()),
+        (None, Some(wait)) => (true, "DeletionStuck", wait.gate.sentence()),
+        (None, None) => (false, "AsExpected", "nothing is refused, failed or stuck".to_owned()),
+    };
+    let progress = match (plan.paused, &wait, plan.steps.first()) {
+        (true, ..) => "the manifest pauses the operator: the deletion waits".to_owned(),
+        (false, Some(wait), _) => wait.sentence(),
+        (false, None, Some(step)) => cut(format!("{} ({})", step.action, step.reasons())),
+        (false, None, None) => "everything is gone".to_owned(),
+    };
+    let verdict = |kind, holds, reason, message| Verdict { kind, holds: Some(holds), reason, message };
+    let verdicts = [
+        Some(verdict("Ready", false, "Deleting", "the cluster is being deleted".to_owned())),
+        Some(verdict("Progressing", !plan.paused, "Deleting", progress)),
+        Some(verdict("Degraded", stands, reason, cut(message))),
+        paused(plan),
+    ];
+    PostgresqlStatus {
+        observed_generation: Some(generation),
+        conditions: conditions(verdicts.into_iter().flatten(), before, generation, now),
+        ..before.clone()
     }
 }
 
