@@ -198,8 +198,9 @@ async fn delete(
     let after = status::deleting(&plan, &outcomes, generation, report.status_before(), Timestamp::now());
     report.conclude(&outcomes, &after).await?;
     context.metrics.forget(&key.namespace, &key.name);
-    let seconds = u64::from(plan.look_again_seconds().unwrap_or(1).max(1));
-    Ok(Some(Next::Waiting(Duration::from_secs(seconds))))
+    // What ends a pause is a change of the manifest, which wakes the cluster.
+    let seconds = if plan.paused { 300 } else { plan.look_again_seconds().unwrap_or(1).max(1) };
+    Ok(Some(Next::Waiting(Duration::from_secs(u64::from(seconds)))))
 }
 
 /// A manifest that is refused: said once, with all problems. A running cluster is left as
