@@ -70,14 +70,18 @@ impl Queue {
     }
 }
 
-/// The pace that the settings ask for.
+/// The pace that the settings ask for. No pause after failures is longer than the repair period.
 pub fn pace(settings: &Settings) -> Pace {
+    let usual = Pace::default();
+    let repair = Some(settings.repair_period).filter(|period| !period.is_zero());
+    let longest = repair.unwrap_or(usual.longest_backoff).min(usual.longest_backoff);
     Pace {
         running: TURNS,
         troubled: TROUBLED_TURNS,
         resync: settings.resync_period,
         repair: settings.repair_period,
-        ..Pace::default()
+        longest_backoff: longest.max(usual.first_backoff),
+        ..usual
     }
 }
 
@@ -202,5 +206,22 @@ impl Context {
     /// Whether a cluster has a manifest that is known.
     fn has_manifest(&self, key: &Key) -> bool {
         self.caches().manifests().is_some_and(|store| store.has(key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pace_follows_the_settings() {
+        let of = |resync, repair| {
+            let (resync_period, repair_period) = (Duration::from_secs(resync), Duration::from_secs(repair));
+            let pace = pace(&Settings { resync_period, repair_period, ..Settings::default() });
+            (pace.resync.as_secs(), pace.repair.as_secs(), pace.longest_backoff.as_secs())
+        };
+        assert_eq!(of(77, 300), (77, 300, 60));
+        assert_eq!(of(1800, 15), (1800, 15, 15));
+        assert_eq!(of(1800, 0), (1800, 0, 60));
     }
 }
