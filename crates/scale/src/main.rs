@@ -5,6 +5,7 @@
 
 mod audit;
 mod bench;
+mod crash;
 mod manifest;
 mod operator;
 mod stand_in;
@@ -26,6 +27,8 @@ struct Arguments {
 enum Task {
     /// Measures the operator with many clusters.
     Bench(bench::Options),
+    /// Kills the operator at its requests and looks at what becomes of it.
+    Crash(crash::Options),
 }
 
 #[tokio::main]
@@ -37,6 +40,7 @@ async fn main() -> ExitCode {
     }
     let result = match Arguments::parse().task {
         Task::Bench(options) => bench::run(options).await,
+        Task::Crash(options) => crash::run(options).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

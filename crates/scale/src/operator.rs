@@ -29,6 +29,8 @@ pub struct Start {
     pub namespace: String,
     /// Namespaces that it watches.
     pub watched: String,
+    /// Name of its Lease; `none` for an operator without one.
+    pub lease: &'static str,
     /// Where its log goes: each start goes on in the same file.
     pub log: PathBuf,
 }
@@ -47,6 +49,7 @@ impl Start {
             .arg(format!("--http-port={}", self.port))
             .env("CONFIG_MAP_NAME", format!("{}/matriarch", self.namespace))
             .env("OPERATOR_NAMESPACE", &self.namespace)
+            .env("LEASE_NAME", self.lease)
             .env("WATCHED_NAMESPACE", &self.watched)
             .env_remove("KUBECONFIG")
             .stdin(Stdio::null())
@@ -99,6 +102,22 @@ impl Operator {
         let url = format!("http://127.0.0.1:{}/metrics", self.port);
         let answer = reqwest::get(url).await.ok()?.text().await.ok()?;
         Some(parse(&answer))
+    }
+
+    /// Its process.
+    pub fn process(&self) -> i32 {
+        self.process
+    }
+
+    /// Whether it says that it is ready.
+    pub async fn is_ready(&self) -> bool {
+        let url = format!("http://127.0.0.1:{}/readyz", self.port);
+        reqwest::get(url).await.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// Waits for the end of one that was killed.
+    pub async fn killed(mut self) {
+        self.child.wait().await.ok();
     }
 
     /// Ends it as a Deployment would.

@@ -6,6 +6,7 @@ mod certificates;
 mod cgroups;
 mod checkout;
 mod cluster;
+mod crash;
 mod demo;
 mod deploy;
 mod down;
@@ -58,6 +59,8 @@ enum Task {
     /// Measures on the local cluster.
     #[command(subcommand)]
     Bench(bench::Arguments),
+    /// Kills the operator at every request and looks at what another one makes of it.
+    Crash(crash::Arguments),
     /// Builds the images.
     Images,
     /// Takes a node of the local cluster off its network, or puts it back.
@@ -113,6 +116,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Env => env::env().map(done),
         Task::Test(arguments) => test::test(&arguments),
         Task::Bench(arguments) => bench::bench(&arguments).map(done),
+        Task::Crash(arguments) => crash::crash(&arguments).map(done),
         Task::Images => images::run().map(done),
         Task::Node(arguments) => node_link::node(&arguments).map(done),
         Task::Import { files } => import::files(&files).map(done),

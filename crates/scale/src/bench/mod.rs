@@ -4,7 +4,7 @@
 
 mod change;
 mod figures;
-mod fleet;
+pub mod fleet;
 mod stuck;
 
 use std::collections::BTreeMap;
@@ -77,6 +77,7 @@ pub async fn run(options: Options) -> Result<()> {
         port: PORT,
         namespace: fleet::OPERATOR.to_owned(),
         watched: "*".to_owned(),
+        lease: "matriarch",
         log: options.state.join("logs/operator.log"),
     };
     let mut bench = Bench { options, diary, fleet, stand_in, start };

@@ -65,10 +65,29 @@ async fn answer(
     let Ok(body) = serde_json::from_slice::<Value>(&body) else {
         return (StatusCode::BAD_REQUEST, "the body is not JSON\n").into_response();
     };
-    match (method.as_str(), uri.path()) {
-        ("PATCH", "/config") => patch(&stand_in, &key, &body),
-        ("POST", "/switchover") => switch_over(&stand_in, &key, &body).await,
-        ("POST", "/restart") => restart(&stand_in, &key, &pod),
+    let strike = stand_in.state().strikes.get(&key.0).cloned();
+    let number = match &strike {
+        Some(strike) => strike.before(&format!("{method} Patroni {}", uri.path())).await,
+        None => None,
+    };
+    let answer = change(&stand_in, &key, &pod, (method.as_str(), uri.path()), &body).await;
+    if let Some(strike) = strike {
+        strike.after(number).await;
+    }
+    answer
+}
+
+async fn change(
+    stand_in: &StandIn,
+    key: &Key,
+    pod: &str,
+    (method, path): (&str, &str),
+    body: &Value,
+) -> Response {
+    match (method, path) {
+        ("PATCH", "/config") => patch(stand_in, key, body),
+        ("POST", "/switchover") => switch_over(stand_in, key, body).await,
+        ("POST", "/restart") => restart(stand_in, key, pod),
         ("POST", "/reinitialize") => (StatusCode::OK, "reinitialize started").into_response(),
         _ => (StatusCode::NOT_IMPLEMENTED, "not known here\n").into_response(),
     }

@@ -23,6 +23,7 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use crate::crash::{Lives, Strike};
 pub use cluster::Cluster;
 use cluster::Member;
 
@@ -49,6 +50,10 @@ struct State {
     /// Whose address it is: cluster and pod.
     addresses: HashMap<IpAddr, (Key, String)>,
     silent: BTreeSet<Key>,
+    /// Uids of all pods that were ever seen, in their order.
+    uids: BTreeMap<Key, BTreeMap<String, Vec<String>>>,
+    /// Who counts the requests that change something, by namespace.
+    strikes: BTreeMap<String, Arc<Strike>>,
     /// Dynamic configurations as they were set, for those who wait for it.
     patched: Vec<(Key, Instant, Value)>,
 }
@@ -98,6 +103,21 @@ impl StandIn {
         Ok(())
     }
 
+    /// Requests to members in this namespace that change something are counted, and may be the
+    /// operator's last.
+    pub fn strike_in(&self, namespace: &str, strike: Arc<Strike>) {
+        self.state().strikes.insert(namespace.to_owned(), strike);
+    }
+
+    /// Pods and leaders that a cluster has had so far.
+    pub fn lives(&self, key: &Key) -> Lives {
+        let state = self.state();
+        Lives {
+            pods: state.uids.get(key).cloned().unwrap_or_default(),
+            transitions: state.clusters.get(key).map_or(0, |cluster| cluster.transitions),
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -139,6 +159,10 @@ impl StandIn {
         let mut state = self.state();
         if let Some(address) = member.address {
             state.addresses.insert(address, (key.clone(), pod.name_any()));
+        }
+        let uids = state.uids.entry(key.clone()).or_default().entry(pod.name_any()).or_default();
+        if !uids.contains(&member.uid) {
+            uids.push(member.uid.clone());
         }
         let cluster = state.clusters.entry(key.clone()).or_default();
         cluster.saw(pod.name_any(), member, || cluster::bootstrap_configuration(pod));

@@ -36,18 +36,13 @@ pub fn scale(checkout: &Checkout, arguments: &Arguments) -> Result<()> {
         bail!("--clusters: numbers from 1 that rise, such as 100,300,1000");
     }
     let progress = Progress::new();
-    let release = ["--release"];
-    let built = |package: &'static str| {
-        progress.stage("build", |stage| {
-            stage.say(&format!("compiling {package}, optimised: minutes when nothing is cached"));
-            binaries::build_with(&checkout.root, package, &release)
-        })
-    };
-    let operator = match &arguments.operator {
-        Some(path) => path.canonicalize()?,
-        None => built("matriarch")?,
-    };
-    let bench = built("matriarch-scale")?;
+    let (operator, bench) = progress.stage("build", |stage| {
+        stage.say("compiling the operator and the benchmark, optimised: minutes when nothing is cached");
+        let [operator, bench] =
+            binaries::build_all(&checkout.root, ["matriarch", "matriarch-scale"], &["--release"])?;
+        let given = arguments.operator.as_ref().map(|path| path.canonicalize()).transpose()?;
+        Ok((given.unwrap_or(operator), bench))
+    })?;
     let world = progress.stage("world", |stage| World::start(checkout, true, stage))?;
     let list: Vec<String> = arguments.clusters.iter().map(u32::to_string).collect();
     let mut command = world.enter();

@@ -9,18 +9,28 @@ use crate::shell;
 
 /// Compiles one package in the development profile and returns its program, debug information included.
 pub fn build(root: &Path, package: &str) -> Result<PathBuf> {
-    build_with(root, package, &[])
+    let [program] = build_all(root, [package], &[])?;
+    Ok(program)
 }
 
-/// The same with more arguments for cargo.
-pub fn build_with(root: &Path, package: &str, more: &[&str]) -> Result<PathBuf> {
+/// Compiles packages together, so that what they share is compiled once; `more` are arguments for
+/// cargo.
+pub fn build_all<const N: usize>(root: &Path, packages: [&str; N], more: &[&str]) -> Result<[PathBuf; N]> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command =
-        shell::command(cargo, ["build", "--message-format=json-render-diagnostics", "-p", package]);
+    let mut command = shell::command(cargo, ["build", "--message-format=json-render-diagnostics"]);
+    for package in packages {
+        command.args(["-p", package]);
+    }
     shell::without_cargos_own(&mut command).args(more).current_dir(root);
-    let messages = shell::output(&mut command)
-        .with_context(|| format!("cannot compile {package}: fix the errors and run this again"))?;
-    executable(&messages, package).with_context(|| format!("cargo built no program {package}"))
+    let messages = shell::output(&mut command).with_context(|| {
+        format!("cannot compile {}: fix the errors and run this again", packages.join(" and "))
+    })?;
+    let mut programs = [const { PathBuf::new() }; N];
+    for (program, package) in programs.iter_mut().zip(packages) {
+        *program =
+            executable(&messages, package).with_context(|| format!("cargo built no program {package}"))?;
+    }
+    Ok(programs)
 }
 
 /// The path of a program in cargo's messages, one JSON object per line.

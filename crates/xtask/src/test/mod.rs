@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use tally::Tally;
 
 use crate::checkout::Checkout;
-use crate::{down, files, shell, up};
+use crate::{crash, down, files, shell, up};
 
 /// Options of `test`.
 #[derive(Debug, Clone, clap::Args)]
@@ -75,6 +75,9 @@ fn run(checkout: &Checkout, arguments: &Arguments, capability: &Capability) -> R
     let mut tally = Tally::default();
     cargo(checkout, arguments, &mut tally, &["--workspace", "--exclude", "matriarch-e2e"], &[])?;
     if matches!(capability, Capability::Ready) {
+        // Not within the test that starts it: that has a minute.
+        println!("compiling what the test of crashes starts");
+        crash::programs(checkout)?;
         cargo(checkout, arguments, &mut tally, &["--package", "matriarch-e2e"], &E2E_HARNESS)?;
     }
     Ok(tally)
