@@ -66,13 +66,13 @@ impl Flow {
         }
     }
 
-    /// The change of the manifest in turn `turn`.
-    pub fn change(self, turn: usize) -> Value {
+    /// The change of the manifest in turn `turn`; `runs` is different each time.
+    pub fn change(self, turn: usize, runs: usize) -> Value {
         match self {
             Self::Create | Self::Delete => Value::Null,
             Self::Scale | Self::Switchover => json!({"spec": {"numberOfInstances": self.members(turn)}}),
             Self::Roll => {
-                let cpu = ["200m", "300m"][turn % 2];
+                let cpu = ["200m", "300m"][runs % 2];
                 json!({"spec": {"resources": {"requests": {"cpu": cpu}}}})
             }
         }
@@ -81,17 +81,19 @@ impl Flow {
     /// How many changes lead back to the beginning.
     pub fn turns(self) -> usize {
         match self {
-            Self::Create | Self::Delete => 1,
-            Self::Scale | Self::Roll | Self::Switchover => 2,
+            Self::Create | Self::Roll | Self::Delete => 1,
+            Self::Scale | Self::Switchover => 2,
         }
+    }
+
+    /// How many play it beside each other: a rollout waits long for each pod.
+    pub fn lanes(self) -> usize {
+        if self == Self::Roll { 2 } else { 1 }
     }
 
     /// Turns whose runs are about what the flow is about; the others lead back.
     pub fn is_measured(self, turn: usize) -> bool {
-        match self {
-            Self::Switchover | Self::Roll => turn % 2 == 0,
-            _ => true,
-        }
+        self != Self::Switchover || turn % 2 == 0
     }
 }
 
@@ -107,7 +109,7 @@ pub struct Lives {
 /// What is wrong with the pods after a flow; nothing is good.
 pub fn needless(flow: Flow, before: &Lives, after: &Lives, members: u32, turn: usize) -> Vec<String> {
     let mut wrong = Vec::new();
-    let changes = after.transitions - before.transitions;
+    let changes = after.transitions.saturating_sub(before.transitions);
     let leaders = match flow {
         Flow::Create => 1..=1,
         Flow::Scale | Flow::Delete => 0..=0,
@@ -124,7 +126,7 @@ pub fn needless(flow: Flow, before: &Lives, after: &Lives, members: u32, turn: u
     for name in names {
         let count = |lives: &Lives| lives.pods.get(name).map_or(0, Vec::len);
         let ordinal: u32 = name.rsplit('-').next().and_then(|text| text.parse().ok()).unwrap_or(u32::MAX);
-        let made = count(after) - count(before);
+        let made = count(after).saturating_sub(count(before));
         let expected = match flow {
             Flow::Create => 1,
             Flow::Roll => usize::from(ordinal < members),

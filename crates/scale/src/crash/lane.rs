@@ -20,6 +20,9 @@ const LOOK: Duration = Duration::from_millis(150);
 /// A cluster in its state without a write for so long is left alone.
 const QUIET: Duration = Duration::from_millis(700);
 
+/// The operators' HTTP interfaces have the ports from here on.
+const FIRST_PORT: u16 = 18_080;
+
 /// The lane.
 pub struct Lane {
     client: Client,
@@ -31,6 +34,7 @@ pub struct Lane {
     /// The cluster that the next run goes on with.
     cluster: Option<Key>,
     clusters: u32,
+    runs: usize,
     /// Objects of a cluster that nobody disturbed.
     expected: Option<BTreeSet<String>>,
 }
@@ -52,9 +56,9 @@ impl Lane {
         stand_in: &StandIn,
         options: &Options,
         flow: Flow,
-        port: u16,
+        number: u16,
     ) -> Result<Self> {
-        let name = format!("crash-{}", flow.word());
+        let (name, port) = (format!("crash-{}-{number}", flow.word()), FIRST_PORT + number);
         let strike = Arc::new(Strike::new());
         let kubeconfig = proxy::start(&options.state, &name, Arc::clone(&strike)).await?;
         world::namespace(client, &name).await?;
@@ -78,6 +82,7 @@ impl Lane {
             operator: None,
             cluster: None,
             clusters: 0,
+            runs: 0,
             expected: None,
         })
     }
@@ -91,11 +96,12 @@ impl Lane {
         let before = self.lives(&key);
         let begin = Instant::now();
         let process = self.running().await?;
+        self.runs += 1;
         self.strike.arm(process, moment);
         match self.flow {
             Flow::Create => world::hand_in(&self.client, &key, self.flow.members(turn)).await?,
             Flow::Delete => world::delete(&self.client, &key).await?,
-            _ => world::edit(&self.client, &key, &self.flow.change(turn)).await?,
+            _ => world::edit(&self.client, &key, &self.flow.change(turn, self.runs)).await?,
         }
         let (struck, writes) = self.until_settled(&key, turn).await?;
         let took = begin.elapsed();
@@ -232,7 +238,7 @@ impl Lane {
         if self.flow == Flow::Delete {
             return world::left(&self.client, key).await;
         }
-        let change = self.flow.change(turn);
+        let change = self.flow.change(turn, self.runs);
         let cpu = change["spec"]["resources"]["requests"]["cpu"].as_str();
         world::awaited(&self.client, key, self.flow.members(turn), cpu).await
     }

@@ -56,11 +56,14 @@ pub async fn run(options: Options) -> Result<()> {
     world::prepare(&client).await?;
     let mut lines = lines();
     let mut playing = Vec::new();
+    let mut numbers = 0..;
     while let Some(line) = lines.recv().await {
         let asked = parse(&line)?;
-        let port = 18_080 + u16::try_from(playing.len())?;
-        let lane = Lane::new(&client, &stand_in, &options, asked.flow, port).await?;
-        playing.push(tokio::spawn(play(lane, asked)));
+        let mut lanes = Vec::new();
+        for number in numbers.by_ref().take(asked.flow.lanes()) {
+            lanes.push(Lane::new(&client, &stand_in, &options, asked.flow, number).await?);
+        }
+        playing.push(tokio::spawn(play(lanes, asked)));
     }
     let mut failed = 0;
     for playing in playing {
@@ -94,9 +97,9 @@ fn parse(line: &str) -> Result<Asked> {
 }
 
 /// Plays a flow; true when it is good. Says so.
-async fn play(mut lane: Lane, asked: Asked) -> bool {
+async fn play(lanes: Vec<Lane>, asked: Asked) -> bool {
     let word = asked.flow.word();
-    match moments(&mut lane, asked).await {
+    match moments(lanes, asked).await {
         Ok(Played { played, struck, all, failures }) if failures.is_empty() => {
             println!(
                 "crash-result {word} ok {played} of {all} moments played, {struck} kills, all converged"
@@ -124,51 +127,70 @@ struct Played {
     failures: Vec<String>,
 }
 
-/// A run without a kill for each turn tells how many writes there are; then the moments.
-async fn moments(lane: &mut Lane, asked: Asked) -> Result<Played> {
-    let mut played = Played::default();
-    let word = asked.flow.word();
-    let turns = asked.flow.turns();
-    let mut queues: Vec<VecDeque<Moment>> = Vec::new();
+/// Moments of each turn.
+type Queues = Vec<VecDeque<Moment>>;
+
+/// A run without a kill for each turn tells how many writes there are; then the moments, shared
+/// between the lanes.
+async fn moments(mut lanes: Vec<Lane>, asked: Asked) -> Result<Played> {
+    let (word, turns) = (asked.flow.word(), asked.flow.turns());
+    let mut shared: Vec<Queues> = lanes.iter().map(|_| vec![VecDeque::new(); turns]).collect();
+    let mut all_played = Played::default();
+    let first = lanes.first_mut().context("no lane")?;
     for turn in 0..turns {
-        let run = lane.run(turn, None).await.with_context(|| format!("{word} without a kill"))?;
-        let all = every_moment(run.writes.len());
+        let run = first.run(turn, None).await.with_context(|| format!("{word} without a kill"))?;
         println!("crash {word}: {} writes: {}", run.writes.len(), run.writes.join(", "));
         if asked.flow.is_measured(turn) {
-            played.all += all.len();
-            queues.push(chosen(&all, asked.part, asked.seed + u64::try_from(turn)?));
-        } else {
-            queues.push(VecDeque::new());
+            let all = every_moment(run.writes.len());
+            all_played.all += all.len();
+            let lanes = shared.len();
+            for (index, moment) in chosen(&all, asked.part, asked.seed + turn as u64).into_iter().enumerate()
+            {
+                shared[index % lanes][turn].push_back(moment);
+            }
         }
     }
+    let playing = lanes.iter_mut().zip(shared).map(|(lane, queues)| lane_moments(lane, queues, asked));
+    for played in futures::future::join_all(playing).await {
+        all_played.played += played.played;
+        all_played.struck += played.struck;
+        all_played.all += played.all;
+        all_played.failures.extend(played.failures);
+    }
+    Ok(all_played)
+}
+
+async fn lane_moments(lane: &mut Lane, mut queues: Queues, asked: Asked) -> Played {
+    let (word, turns) = (asked.flow.word(), asked.flow.turns());
+    let mut played = Played::default();
     let mut turn = 0;
     while queues.iter().any(|queue| !queue.is_empty()) && played.failures.len() < MOST_FAILURES {
         let moment = queues[turn].pop_front();
-        match lane.run(turn, moment).await {
-            Ok(run) => {
-                if let Some(moment) = moment {
-                    played.played += 1;
-                    played.struck += usize::from(run.struck);
-                    tell(word, moment, &run);
-                    // There are more writes than in the run that was counted.
-                    if asked.part == 1 && queues[turn].is_empty() && run.struck {
-                        let more = every_moment(moment.k + 1).split_off(2 * moment.k);
-                        played.all += more.len();
-                        queues[turn].extend(more);
-                    }
-                }
-                turn = (turn + 1) % turns;
-            }
+        let run = match lane.run(turn, moment).await {
+            Ok(run) => run,
             Err(error) => {
                 let when = moment.map_or_else(|| "without a kill".to_owned(), |moment| moment.to_string());
-                println!("crash {word} FAILED {when}: {error:#}");
+                println!("crash {word} FAILED killed {when}: {error:#}");
                 played.failures.push(format!("killed {when}: {error:#}"));
                 lane.abandon().await;
                 turn = 0;
+                continue;
+            }
+        };
+        if let Some(moment) = moment {
+            played.played += 1;
+            played.struck += usize::from(run.struck);
+            tell(word, moment, &run);
+            // There were more writes than in the run that was counted.
+            if asked.part == 1 && run.struck && queues[turn].is_empty() {
+                played.all += 2;
+                let k = moment.k + 1;
+                queues[turn].extend([Side::Before, Side::After].map(|side| Moment { k, side }));
             }
         }
+        turn = (turn + 1) % turns;
     }
-    Ok(played)
+    played
 }
 
 fn tell(word: &str, moment: Moment, run: &Run) {
@@ -181,7 +203,7 @@ fn tell(word: &str, moment: Moment, run: &Run) {
     }
 }
 
-/// Both sides of each write, and of one more, which shows the end.
+/// Both sides of each write.
 fn every_moment(writes: usize) -> Vec<Moment> {
     (1..=writes).flat_map(|k| [Side::Before, Side::After].map(|side| Moment { k, side })).collect()
 }
