@@ -85,17 +85,16 @@ impl Start {
         let namespace = self.kubectl.namespace().to_owned();
         let mut data = shared_settings()?;
         data.extend(self.settings);
-        let objects = json!({"apiVersion": "v1", "kind": "List", "items": [
+        let mut objects = json!({"apiVersion": "v1", "kind": "List", "items": [
             {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": NAME}},
             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": NAME}, "data": data},
             binding(&self.kubectl, &self.cluster_role)?,
-            {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": NAME},
-                "rules": operator::kubectl().json(&[SHARED_OWN_ROLE])?["rules"]},
-            {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": NAME},
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": NAME},
-                "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": namespace}]},
             deployment(&namespace, self.replicas, &self.environment)?,
         ]});
+        if self.cluster_role == SHARED_ROLE {
+            let items = objects["items"].as_array_mut().context("no items")?;
+            items.extend(own_rights(&namespace)?);
+        }
         self.kubectl.run_with_input(&["create", "-f", "-"], &objects.to_string())?;
         Ok(OwnOperator { kubectl: self.kubectl })
     }
@@ -234,6 +233,18 @@ fn binding(kubectl: &Kubectl, cluster_role: &str) -> Result<Value> {
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": cluster_role},
         "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": namespace}],
     }))
+}
+
+/// What the shared operator may do in its own namespace, in this one.
+fn own_rights(namespace: &str) -> Result<[Value; 2]> {
+    let rules = operator::kubectl().json(&[SHARED_OWN_ROLE])?["rules"].clone();
+    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+        "metadata": {"name": NAME}, "rules": rules});
+    let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+        "metadata": {"name": NAME},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": NAME},
+        "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": namespace}]});
+    Ok([role, binding])
 }
 
 /// The shared operator's Deployment with another name, account and environment.

@@ -1,8 +1,8 @@
 //! Writes events: in the newer form, or in the older one where only that is allowed.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use k8s_openapi::api::core::v1::{Event as CoreEvent, EventSource, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -12,6 +12,7 @@ use kube::{Api, Client};
 use serde_json::json;
 
 use crate::access::is_missing_right;
+use crate::lease::Leadership;
 
 /// Component of the contract's events.
 const COMPONENT: &str = "postgres-operator";
@@ -22,12 +23,18 @@ pub struct Events {
     recorder: Recorder,
     client: Client,
     older_form: Arc<AtomicBool>,
+    leadership: Arc<OnceLock<Leadership>>,
 }
 
 impl Events {
     /// Events through `recorder`, as long as that is allowed.
     pub fn new(client: Client, recorder: Recorder) -> Self {
-        Self { recorder, client, older_form: Arc::default() }
+        Self { recorder, client, older_form: Arc::default(), leadership: Arc::default() }
+    }
+
+    /// From now on only the replica that leads is heard.
+    pub fn quiet_unless(&self, leadership: &Leadership) {
+        let _ = self.leadership.set(leadership.clone());
     }
 
     /// Writes one event.
@@ -35,6 +42,9 @@ impl Events {
     /// # Errors
     /// When neither form can be written.
     pub async fn publish(&self, event: &Event, regarding: &ObjectReference) -> kube::Result<()> {
+        if self.leadership.get().is_some_and(|leadership| !leadership.holds()) {
+            return Ok(());
+        }
         if !self.older_form.load(Ordering::Relaxed) {
             match self.recorder.publish(event, regarding).await {
                 Err(error) if is_missing_right(&error) => {

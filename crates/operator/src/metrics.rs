@@ -104,6 +104,7 @@ pub struct Metrics {
     ready: Family<ClusterLabels, Gauge>,
     valid: Family<ClusterLabels, Gauge>,
     orphans: Gauge,
+    leads: Gauge,
     queue: QueueMetrics,
     watches: WatchMetrics,
     requests: Requests,
@@ -121,6 +122,7 @@ impl Default for Metrics {
             ready: Family::default(),
             valid: Family::default(),
             orphans: Gauge::default(),
+            leads: Gauge::default(),
             queue: QueueMetrics {
                 turns: Family::default(),
                 waited: Histogram::new(WAITED),
@@ -146,6 +148,7 @@ impl Default for Metrics {
         registry.register("steps", "Steps by lane and outcome", metrics.steps.clone());
         registry.register("cluster_ready", "1 when primary and all members stream", metrics.ready.clone());
         registry.register("cluster_valid", "1 when the manifest is accepted", metrics.valid.clone());
+        registry.register("leads", "1 in the replica that acts, 0 in the others", metrics.leads.clone());
         registry.register("orphaned_clusters", "Clusters without a manifest", metrics.orphans.clone());
         metrics
     }
@@ -257,6 +260,11 @@ impl Metrics {
     pub fn forget(&self, namespace: &str, cluster: &str) {
         self.ready.remove(&labels(namespace, cluster));
         self.valid.remove(&labels(namespace, cluster));
+    }
+
+    /// Whether this replica acts.
+    pub fn set_leads(&self, leads: bool) {
+        self.leads.set(i64::from(leads));
     }
 
     /// Number of clusters without a manifest.

@@ -39,6 +39,9 @@ pub enum PassError {
     /// A defect of ours, contained to this cluster.
     #[error("the pass panicked: {0}")]
     Panicked(String),
+    /// Another replica acts from now on.
+    #[error("given up: this replica does not lead any more")]
+    NotLeading,
     /// It took too long and was given up.
     #[error("the pass took more than {0} s")]
     TimedOut(u64),

@@ -1,6 +1,6 @@
 //! Where the settings come from: an `OperatorConfiguration`, a ConfigMap, or nowhere (02 §1.1).
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference};
@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::kinds;
+use crate::lease::Leadership;
 use crate::report::STATUS_MANAGER;
 
 /// The object that holds the settings.
@@ -126,6 +127,7 @@ pub struct SettingsSource {
     overrides: Overrides,
     current: Arc<RwLock<Arc<Settings>>>,
     standing: Arc<RwLock<Standing>>,
+    leadership: Arc<OnceLock<Leadership>>,
 }
 
 impl SettingsSource {
@@ -140,7 +142,13 @@ impl SettingsSource {
             overrides,
             current: Arc::new(RwLock::new(Arc::new(settings))),
             standing: Arc::new(RwLock::new(standing)),
+            leadership: Arc::default(),
         }
+    }
+
+    /// From now on only the replica that leads writes conditions.
+    pub fn quiet_unless(&self, leadership: &Leadership) {
+        let _ = self.leadership.set(leadership.clone());
     }
 
     /// The settings of this moment; a pass keeps them to its end.
@@ -239,7 +247,8 @@ impl SettingsSource {
     pub async fn write_conditions(&self, fetched: &Fetched, new: Vec<Condition>) -> kube::Result<()> {
         let Origin::Object(namespace, name) = &self.origin else { return Ok(()) };
         let after = merged(&fetched.conditions, new, fetched.generation);
-        if after == fetched.conditions {
+        let follows = self.leadership.get().is_some_and(|leadership| !leadership.holds());
+        if after == fetched.conditions || follows {
             return Ok(());
         }
         let api = kinds::namespaced(&self.client, "OperatorConfiguration", namespace);

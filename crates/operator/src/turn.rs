@@ -17,7 +17,14 @@ const LONGEST_PASS: Duration = Duration::from_secs(180);
 /// Makes the pass. A panic or a hanging call is contained to its cluster.
 pub async fn contained(context: &Arc<Context>, turn: &Turn) -> Verdict {
     let running = AssertUnwindSafe(pass(turn, context)).catch_unwind();
-    let result = match tokio::time::timeout(LONGEST_PASS, running).await {
+    // Whoever does not lead any more gives up at once, in the middle of a request if need be.
+    let leading = async {
+        tokio::select! {
+            result = running => result,
+            () = context.leadership_lost() => Ok(Err(PassError::NotLeading)),
+        }
+    };
+    let result = match tokio::time::timeout(LONGEST_PASS, leading).await {
         Ok(Ok(result)) => result,
         Ok(Err(panic)) => {
             context.metrics.count_panic();

@@ -71,6 +71,11 @@ impl Context {
         self.leadership.holds()
     }
 
+    /// Done when this process may not act any more.
+    pub async fn leadership_lost(&self) {
+        self.leadership.lost().await;
+    }
+
     /// The namespaces that are watched.
     pub fn namespaces(&self) -> Namespaces {
         self.namespaces_of(&self.settings.current())
@@ -114,6 +119,7 @@ impl Context {
 
     /// The exposition text of the metrics, with how the watches fare now.
     pub fn measured(&self) -> String {
+        self.metrics.set_leads(self.may_act());
         for store in self.caches().stores() {
             let standings = store.standings();
             let (objects, bytes) = store.size();

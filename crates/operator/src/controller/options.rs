@@ -26,6 +26,10 @@ pub struct Options {
     /// those without the annotation.
     #[arg(long, env = "CONTROLLER_ID", default_value = "")]
     pub(super) controller_id: String,
+    /// The Lease by which replicas agree on who acts, in the operator's namespace. Those that are
+    /// started alike have the same by themselves; `none`: no Lease, for one replica only.
+    #[arg(long, env = "LEASE_NAME", default_value = "")]
+    pub(super) lease_name: String,
     /// Write log lines as JSON; only `true` does.
     #[arg(long, env = "ENABLE_JSON_LOGGING", default_value = "")]
     pub(super) enable_json_logging: String,

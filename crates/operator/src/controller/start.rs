@@ -12,7 +12,7 @@ use kube::{Api, Client};
 use matriarch_plan::scheduler::Why;
 use matriarch_settings::Settings;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tracing::{info, warn};
 
 use super::{Context, Options};
@@ -20,7 +20,7 @@ use crate::access::Access;
 use crate::act::Hands;
 use crate::cache::{self, Caches, Frame};
 use crate::events::Events;
-use crate::lease::Leadership;
+use crate::lease::{self, Campaign, Leadership};
 use crate::logging::{self, LogLevel};
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
@@ -34,6 +34,8 @@ use crate::{http, kinds, orphans, report, requests, settings_change};
 
 /// How often every cluster is looked at where a kind cannot be watched.
 const POLL_WITHOUT_WATCH: Duration = Duration::from_secs(60);
+/// Handing the Lease back takes no longer.
+const HAND_BACK: Duration = Duration::from_secs(3);
 /// Port of the HTTP API where nothing says another.
 const DEFAULT_PORT: u16 = 8080;
 
@@ -122,13 +124,18 @@ async fn begin(options: &Options, parts: Parts, served: &http::Served) -> anyhow
     let patience =
         Patience { interval: options.crd_ready_wait_interval, timeout: options.crd_ready_wait_timeout };
     registration::register(&parts.client, &current, patience).await?;
-    let leadership = Leadership::forever();
+    let leadership =
+        if options.lease_name == lease::NONE { Leadership::forever() } else { Leadership::none() };
+    parts.recorder.quiet_unless(&leadership);
+    parts.settings.quiet_unless(&leadership);
+    let campaign = campaign(options, &parts, &leadership);
     let (queue, inbox) = Queue::new();
     let frame = Frame::of(namespaces, &current, &access);
     let caches = Caches::start(&parts.client, &frame, &queue);
     let context = Arc::new(context(options, parts, access, queue, caches, leadership.clone())?);
     let _ = served.context.set(Arc::clone(&context));
     let ended = ended()?;
+    let (stop, stopped) = oneshot::channel();
     let work = async {
         context.caches().listed().await;
         context.ready.store(true, Ordering::Relaxed);
@@ -137,14 +144,41 @@ async fn begin(options: &Options, parts: Parts, served: &http::Served) -> anyhow
         tokio::spawn(settings_change::follow(Arc::clone(&context)));
         tokio::spawn(poll(Arc::clone(&context)));
         tokio::spawn(reshape(Arc::clone(&context), frame));
+        // Only now: whoever leads can go on at once. A panic of the campaign would end leading: the
+        // deadline passes, and others go on.
+        tokio::spawn(async move {
+            if let Some(campaign) = campaign {
+                campaign.run(async { drop(stopped.await) }).await;
+            }
+        })
     };
     tokio::pin!(ended);
     tokio::select! {
-        () = work => queue::run(&context, inbox, &leadership, ended).await,
+        campaign = work => {
+            queue::run(&context, inbox, &leadership, ended).await;
+            // Handed back when the last pass has ended, and not before.
+            let _ = stop.send(());
+            let _ = tokio::time::timeout(HAND_BACK, campaign).await;
+        }
         () = &mut ended => {}
     }
     info!("stopped");
     Ok(())
+}
+
+/// Takes part in the election, unless no Lease is wanted.
+fn campaign(options: &Options, parts: &Parts, leadership: &Leadership) -> Option<Campaign> {
+    if options.lease_name == lease::NONE {
+        return None;
+    }
+    let name = match options.lease_name.as_str() {
+        "" => {
+            let settings = parts.settings.origin.to_string();
+            lease::name(&options.controller_id, &options.watched_namespace, &settings)
+        }
+        name => name.to_owned(),
+    };
+    Some(Campaign::new(&parts.client, &parts.own, name, leadership.clone()))
 }
 
 fn context(
