@@ -23,7 +23,10 @@ struct Wish {
 const POLLED: &str = "changes by others are noticed at the next look at the cluster, within a minute";
 const REPLACED: &str = "it is deleted and made anew instead of changed";
 
-const WISHES: [Wish; 21] = [
+const UNMOVED: &str = "nobody can tell which nodes are being taken away: a drain waits for the primary \
+                       until somebody switches over";
+
+const WISHES: [Wish; 23] = [
     wish("apps", "statefulsets", "watch", POLLED),
     wish("", "services", "list", POLLED),
     wish("", "services", "watch", POLLED),
@@ -57,6 +60,8 @@ const WISHES: [Wish; 21] = [
         "before the first pod of a new template is replaced, the template is tried as a StatefulSet \
          only: quotas and limits of pods are met when the pod is gone",
     ),
+    wish("", "nodes", "list", UNMOVED),
+    wish("", "nodes", "watch", UNMOVED),
     wish("events.k8s.io", "events", "create", "events are written in the older form, core/v1"),
     wish("acid.zalan.do", "postgresqls/status", "patch", "the status of clusters is not written"),
     wish(
@@ -131,7 +136,7 @@ impl Access {
 
 async fn is_allowed(client: &Client, wish: &Wish, namespace: Option<String>) -> bool {
     let (resource, subresource) = wish.resource.split_once('/').unwrap_or((wish.resource, ""));
-    let cluster_scoped = resource == "customresourcedefinitions";
+    let cluster_scoped = matches!(resource, "customresourcedefinitions" | "nodes");
     let review = SelfSubjectAccessReview {
         spec: SelfSubjectAccessReviewSpec {
             resource_attributes: Some(ResourceAttributes {

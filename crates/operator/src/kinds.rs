@@ -5,12 +5,13 @@ use kube::api::{Api, DynamicObject};
 use kube::core::{ApiResource, GroupVersionKind};
 
 /// Kind, group, version, plural.
-const KINDS: [(&str, &str, &str, &str); 16] = [
+const KINDS: [(&str, &str, &str, &str); 17] = [
     ("postgresql", "acid.zalan.do", "v1", "postgresqls"),
     ("OperatorConfiguration", "acid.zalan.do", "v1", "operatorconfigurations"),
     ("StatefulSet", "apps", "v1", "statefulsets"),
     ("ControllerRevision", "apps", "v1", "controllerrevisions"),
     ("Pod", "", "v1", "pods"),
+    ("Node", "", "v1", "nodes"),
     ("Service", "", "v1", "services"),
     ("Secret", "", "v1", "secrets"),
     ("ConfigMap", "", "v1", "configmaps"),

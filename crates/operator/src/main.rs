@@ -16,6 +16,7 @@ mod lease;
 mod logging;
 mod metrics;
 mod namespaces;
+mod nodes;
 mod observe;
 mod orphans;
 mod pass;

@@ -24,6 +24,7 @@ use crate::lease::{self, Campaign, Leadership};
 use crate::logging::{self, LogLevel};
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
+use crate::nodes::Nodes;
 use crate::observe::Eyes;
 use crate::queue::{self, Queue};
 use crate::reads::Reads;
@@ -132,8 +133,13 @@ async fn begin(options: &Options, parts: Parts, served: &http::Served) -> anyhow
     let (queue, inbox) = Queue::new();
     let frame = Frame::of(namespaces, &current, &access);
     let caches = Caches::start(&parts.client, &frame, &queue);
-    let context = Arc::new(context(options, parts, access, queue, caches, leadership.clone())?);
+    let nodes = Nodes::default();
+    let context =
+        Arc::new(context(options, parts, access, queue, caches, leadership.clone(), nodes.clone())?);
     let _ = served.context.set(Arc::clone(&context));
+    if context.access.can_watch("nodes") {
+        tokio::spawn(nodes.watch(Arc::clone(&context)));
+    }
     let ended = ended()?;
     let (stop, stopped) = oneshot::channel();
     let work = async {
@@ -188,13 +194,14 @@ fn context(
     queue: Queue,
     caches: Caches,
     leadership: Leadership,
+    nodes: Nodes,
 ) -> anyhow::Result<Context> {
     let patroni = matriarch_patroni::Client::new()?;
     let caches = Arc::new(RwLock::new(Arc::new(caches)));
     let places = (options.watched_namespace.clone(), parts.own);
     let reads = Reads::cached(parts.client.clone(), Arc::clone(&caches), places);
     Ok(Context {
-        eyes: Eyes::new(reads.clone(), patroni.clone()),
+        eyes: Eyes::new(reads.clone(), patroni.clone()).with_nodes(nodes),
         hands: Hands::new(parts.client.clone(), patroni, leadership.clone()),
         reads,
         recorder: parts.recorder,

@@ -25,6 +25,7 @@ use matriarch_plan::{Observation, PatroniSeen, Seen};
 use matriarch_settings::Settings;
 use serde_json::Value;
 
+use crate::nodes::Nodes;
 use crate::reads::Reads;
 use crate::report;
 use memory::Memory;
@@ -35,6 +36,7 @@ pub struct Eyes {
     reads: Reads,
     patroni: matriarch_patroni::Client,
     memory: Arc<Memory>,
+    nodes: Nodes,
 }
 
 /// An observation, and what the hands need beside it.
@@ -57,7 +59,12 @@ pub struct Addresses {
 impl Eyes {
     /// Eyes that look through `reads`.
     pub fn new(reads: Reads, patroni: matriarch_patroni::Client) -> Self {
-        Self { reads, patroni, memory: Arc::default() }
+        Self { reads, patroni, memory: Arc::default(), nodes: Nodes::default() }
+    }
+
+    /// The same, with these nodes; otherwise nothing is known of any node.
+    pub fn with_nodes(self, nodes: Nodes) -> Self {
+        Self { nodes, ..self }
     }
 
     /// Eyes that look past every cache.
@@ -137,6 +144,7 @@ impl Eyes {
             kubernetes::revisions(reads, &self.memory, &key, intent, &objects, &pods),
             kubernetes::creation_refused(reads, intent, &pods),
         );
+        let nodes = self.nodes.of(&pods, &settings.node_readiness_label);
         let mut observation = Observation {
             has_finalizer: has_finalizer(manifest),
             objects,
@@ -151,7 +159,7 @@ impl Eyes {
             patroni,
             catalog: Seen::Absent,
             passwords: BTreeMap::new(),
-            nodes: BTreeMap::new(),
+            nodes,
             creation_refused,
             status: report::status_of(manifest),
             now: jiff::Timestamp::now(),
