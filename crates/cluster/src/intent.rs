@@ -157,6 +157,9 @@ pub struct Intent {
     pub lazy_image: bool,
     /// How many pods.
     pub instances: u32,
+    /// Whether the manifest has our finalizer.
+    #[serde(default)]
+    pub finalizer: bool,
     /// When what disturbs may be done, where the contract makes it wait.
     #[serde(default)]
     pub windows: Windows,

@@ -91,6 +91,8 @@ pub fn render_with(cluster: &Cluster, settings: &Settings, references: &Referenc
         patroni: patroni::dynamic(&context),
         lazy_image: settings.enable_lazy_spilo_upgrade,
         instances: cluster.instances(settings),
+        // Unless somebody says so, no deletion is to go unseen.
+        finalizer: settings.enable_finalizers != Some(false),
         windows: Windows::of(cluster, settings),
         waits_for_window: version::waits_for_window(&context),
         policy,

@@ -10,6 +10,7 @@ mod commands;
 mod controller;
 mod controller_id;
 mod events;
+mod farewells;
 mod http;
 mod kinds;
 mod lease;
@@ -48,6 +49,8 @@ enum Command {
     Operator(controller::Options),
     /// Print what would happen for a manifest, without doing it.
     Plan(commands::plan::Options),
+    /// Remove a cluster whose manifest is gone; without --yes, print what would be removed.
+    RemoveOrphan(commands::remove_orphan::Options),
     /// Print every object of a manifest, without a cluster.
     Render(commands::render::Options),
     /// Print the custom resource definitions, ready for `kubectl apply -f -`.
@@ -64,6 +67,7 @@ async fn main() -> ExitCode {
     let result = match Arguments::parse_from(arguments::normalised(std::env::args())).command {
         Command::Operator(options) => controller::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Plan(options) => commands::plan::run(&options).await,
+        Command::RemoveOrphan(options) => commands::remove_orphan::run(&options).await,
         Command::Render(options) => commands::render::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Crds => commands::crds::run().map(|()| ExitCode::SUCCESS),
     };

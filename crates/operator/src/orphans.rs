@@ -81,7 +81,8 @@ async fn tell(context: &Context, orphan: &(String, String, String), is_new: bool
     let (namespace, name, uid) = orphan;
     let note = format!(
         "no postgresql manifest named {name} exists in namespace {namespace}: the cluster is left as \
-         it is; create the manifest again to have it looked after, or delete its objects by hand"
+         it is; create the manifest again to have it looked after, or remove it: `matriarch remove-orphan --namespace \
+         {namespace} {name}`"
     );
     if is_new {
         warn!("orphaned cluster {namespace}/{name}: {note}");

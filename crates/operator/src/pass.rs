@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::act::Workpiece;
 use crate::controller::Context;
 use crate::controller_id;
-use crate::observe::{Eyes, Sight};
+use crate::observe::{Eyes, Sight, has_finalizer};
 use crate::report::Report;
 
 /// A desk is kept for so long; a pass that a database or Patroni keeps waiting goes on without one.
@@ -75,7 +75,11 @@ async fn work(
     settings: &Settings,
     patroni: Seen<PatroniSeen>,
 ) -> Result<Next, PassError> {
-    let Some(manifest) = context.reads.manifest(key) else { return Ok(Next::Asleep) };
+    let Some(manifest) = context.reads.manifest(key) else {
+        return farewell(key, context, settings).await;
+    };
+    // There is a manifest of this name again: the cluster is its.
+    context.queue.farewells.forget(key);
     if !controller_id::is_ours(&manifest, &context.controller_id) {
         return Ok(Next::Asleep);
     }
@@ -186,13 +190,50 @@ async fn delete(
         report.deletion_waits(&why).await;
         return Ok(None);
     }
+    if !has_finalizer(manifest) && settings.enable_finalizers != Some(false) {
+        return Ok(Some(Next::Asleep));
+    }
+    remove(key, manifest, context, settings, &report).await.map(Some)
+}
+
+/// A manifest that is gone although it had no finalizer: its deletion was seen, so the cluster goes,
+/// where the settings want it so.
+async fn farewell(key: &Key, context: &Context, settings: &Settings) -> Result<Next, PassError> {
+    let Some(manifest) = context.queue.farewells.of(key) else { return Ok(Next::Asleep) };
+    let report = Report::new(context, &manifest);
+    let ours = controller_id::is_ours(&manifest, &context.controller_id);
+    let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let annotations = &manifest["metadata"]["annotations"];
+    let protected = missing_for_deletion(settings, annotations, &key.name, today);
+    let wanted = ours && settings.enable_finalizers == Some(false) && protected.is_none();
+    let next = if wanted {
+        let live = context.reads.live().get("postgresql", &key.namespace, &key.name).await;
+        match live.map_err(PassError::Manifest)? {
+            Some(_) => Next::Again,
+            None => remove(key, &manifest, context, settings, &report).await?,
+        }
+    } else {
+        Next::Asleep
+    };
+    if matches!(next, Next::Asleep) {
+        context.queue.farewells.forget(key);
+        context.queue.forget(key.clone());
+    }
+    Ok(next)
+}
+
+/// Removes a cluster, as far as it goes now; asleep when nothing is left to do.
+async fn remove(
+    key: &Key,
+    manifest: &Value,
+    context: &Context,
+    settings: &Settings,
+    report: &Report<'_>,
+) -> Result<Next, PassError> {
     // An edit may have made the spec unacceptable: deletion needs names and labels only.
     let (cluster, _) = Cluster::read(manifest, settings);
     let intent = render(&cluster, settings);
     let sight = context.eyes.live().observe_all(manifest, &intent, settings).await;
-    if !sight.observation.has_finalizer {
-        return Ok(Some(Next::Asleep));
-    }
     let plan = plan_deletion(&intent, settings, &sight.observation);
     report.announce_deletion(&plan).await;
     let work = Workpiece { intent: &intent, settings, seen: &sight.observation, addresses: &sight.addresses };
@@ -201,9 +242,12 @@ async fn delete(
     let after = status::deleting(&plan, &outcomes, generation, report.status_before(), Timestamp::now());
     report.conclude(&outcomes, &after).await?;
     context.metrics.forget(&key.namespace, &key.name);
+    if plan.is_settled() {
+        return Ok(Next::Asleep);
+    }
     // What ends a pause is a change of the manifest, which wakes the cluster.
     let seconds = if plan.paused { 300 } else { plan.look_again_seconds().unwrap_or(1).max(1) };
-    Ok(Some(Next::Waiting(Duration::from_secs(u64::from(seconds)))))
+    Ok(Next::Waiting(Duration::from_secs(u64::from(seconds))))
 }
 
 /// A manifest that is refused: said once, with all problems. A running cluster is left as

@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use matriarch_plan::scheduler::{Key, Pace, Scheduler, Turn, Verdict, Why};
 use matriarch_settings::Settings;
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::info;
 
 use crate::controller::Context;
+use crate::farewells::Farewells;
 use crate::lease::Leadership;
 use crate::turn;
 
@@ -34,6 +36,8 @@ enum Message {
 #[derive(Clone, Debug)]
 pub struct Queue {
     sender: mpsc::UnboundedSender<Message>,
+    /// Manifests that are gone and whose clusters may have to go.
+    pub farewells: Farewells,
 }
 
 /// The other end.
@@ -46,7 +50,7 @@ impl Queue {
     /// A queue and its other end.
     pub fn new() -> (Self, Inbox) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Self { sender }, Inbox { receiver })
+        (Self { sender, farewells: Farewells::default() }, Inbox { receiver })
     }
 
     /// The cluster is to be looked at.
@@ -57,6 +61,12 @@ impl Queue {
     /// Every cluster is to be looked at.
     pub fn wake_all(&self, why: Why) {
         self.send(Message::WakeAll(why));
+    }
+
+    /// The manifest is gone, and its deletion was seen.
+    pub fn farewell(&self, key: Key, manifest: Value) {
+        self.farewells.keep(key.clone(), manifest);
+        self.wake(key, Why::Manifest);
     }
 
     /// The manifest is gone.
@@ -157,7 +167,7 @@ impl Runner {
         match message {
             // Objects may carry the label of a cluster that has no manifest.
             Message::Wake(key, why) => {
-                if self.context.has_manifest(&key) {
+                if self.context.has_manifest(&key) || self.context.queue.farewells.has(&key) {
                     self.scheduler.wake(&key, why, now);
                 }
             }

@@ -57,9 +57,14 @@ impl<'a> Report<'a> {
         if self.before.postgres_cluster_status.is_empty() && !plan.steps.is_empty() {
             self.event(EventType::Normal, "Create", "Started creation of new cluster resources").await;
         }
-        for step in plan.steps.iter().filter(|step| step.action.risk() == Risk::Disruptive) {
-            let note = format!("{} because {}", step.action, step.reasons());
-            self.event(EventType::Normal, reason_of(&step.action), &note).await;
+        let disruptive = plan.steps.iter().filter(|step| step.action.risk() == Risk::Disruptive);
+        let told: Vec<(&Step, String)> =
+            disruptive.map(|step| (step, format!("{} because {}", step.action, step.reasons()))).collect();
+        let notes: Vec<String> = told.iter().map(|(_, note)| note.clone()).collect();
+        // A step that is tried again is not told again.
+        let news = self.context.said.news(&self.key, "disrupts", &notes);
+        for (step, note) in told.iter().filter(|(_, note)| news.contains(&note)) {
+            self.event(EventType::Normal, reason_of(&step.action), note).await;
         }
         self.refusals(plan).await;
     }

@@ -27,11 +27,15 @@ pub fn plan_cluster(intent: &Intent, seen: &Observation) -> Plan {
         ),
         ..Plan::default()
     };
-    if !seen.has_finalizer {
-        plan.steps.push(Step::new(
+    match (intent.finalizer, seen.has_finalizer) {
+        (true, false) => plan.steps.push(Step::new(
             Action::AddFinalizer,
             "a deletion must not go unseen while the operator is down",
-        ));
+        )),
+        (false, true) => {
+            plan.steps.push(Step::new(Action::RemoveFinalizer, "enable_finalizers is false"));
+        }
+        _ => {}
     }
     plan_shared(intent, seen, &mut plan);
     plan_secrets(intent, seen, &mut plan);

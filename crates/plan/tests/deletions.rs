@@ -190,3 +190,22 @@ fn a_paused_cluster_is_not_deleted() {
     assert!(!plan.steps.is_empty());
     assert!(matriarch_plan::Executor::new(&plan).next_step().is_none());
 }
+
+/// Only an explicit `false` leaves the finalizer out, and takes it away where it stands.
+#[test]
+fn the_finalizer_follows_enable_finalizers() {
+    for (value, present, step) in [
+        (None, false, Some("add the finalizer to the manifest")),
+        (None, true, None),
+        (Some(true), false, Some("add the finalizer to the manifest")),
+        (Some(true), true, None),
+        (Some(false), false, None),
+        (Some(false), true, Some("remove the finalizer from the manifest")),
+    ] {
+        let settings = Settings { enable_finalizers: value, ..Settings::default() };
+        let intent = rendered(&settings);
+        let seen = Observation { has_finalizer: present, ..at_rest(&intent) };
+        let steps = actions(&matriarch_plan::plan_cluster(&intent, &seen));
+        assert_eq!(steps, step.into_iter().collect::<Vec<_>>(), "{value:?} {present}");
+    }
+}

@@ -281,7 +281,7 @@ options! {
         target_major_version: String = "18" or default => [Pods] in MajorVersion, "Version that mode `full` upgrades to.";
     }
     group "kubernetes" {
-        enable_finalizers: bool = "false" => [Objects], "Without effect: every cluster that is looked after has the finalizer.";
+        enable_finalizers: Option<bool> = "" => [Objects], "The finalizer in manifests, without which a deletion goes unseen while the operator is down. Only an explicit `false` leaves it out.";
         enable_owner_references: bool = "false" => [Template, Objects], "Objects of a cluster point to it as their owner.";
         delete_annotation_date_key: String = "" => [Operator], "Annotation that must hold today's date for a deletion to be carried out.";
         delete_annotation_name_key: String = "" => [Operator], "Annotation that must hold the cluster's name for a deletion to be carried out.";

@@ -15,6 +15,7 @@ use tracing::{debug, info, warn};
 
 use super::compact::{Compact, Shape};
 use super::store::Store;
+use crate::observe::has_finalizer;
 use crate::queue::Queue;
 
 /// Objects per page of a list: what a page takes is given back at once, but it is a peak.
@@ -99,9 +100,12 @@ impl<S: Shape> Informer<S> {
             }
             Event::Delete(object) => {
                 self.count();
-                let namespace = object.namespace().unwrap_or_default();
-                if let Some(key) = self.store.remove(&namespace, &object.name_any()) {
-                    self.gone(&key);
+                let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+                let last = self.label.is_none().then(|| self.store.last_known(&namespace, &name)).flatten();
+                let Some(key) = self.store.remove(&namespace, &name) else { return };
+                match last.filter(|manifest| !has_finalizer(manifest)) {
+                    Some(manifest) => self.queue.farewell(key, manifest),
+                    None => self.gone(&key),
                 }
             }
         }

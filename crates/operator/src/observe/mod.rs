@@ -172,7 +172,8 @@ impl Eyes {
     }
 }
 
-fn has_finalizer(manifest: &Value) -> bool {
+/// Whether a manifest has our finalizer.
+pub fn has_finalizer(manifest: &Value) -> bool {
     let finalizers = manifest["metadata"]["finalizers"].as_array();
     finalizers.is_some_and(|list| list.iter().any(|finalizer| finalizer == FINALIZER))
 }

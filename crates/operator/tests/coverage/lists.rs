@@ -41,7 +41,6 @@ pub const OPTIONS: &[Entry] = &[
         "Removed from the contract; it is taken so that old ConfigMaps can be read.",
         "",
     ),
-    ("enable_finalizers", "The finalizer is always set: a deletion is acted on only when it is seen.", ""),
     ("cluster_domain", "Pods are reached by their addresses, which need no DNS.", ""),
     ("ignored_annotations", "Annotations of others are never compared and never written.", ""),
     ("resource_check_*", WAITS, ""),
