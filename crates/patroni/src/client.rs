@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use crate::error::Error;
 use crate::view::{ClusterView, Status};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Reads come from Patroni's memory or one request to the Kubernetes API.
-const READ_TIMEOUT: Duration = Duration::from_secs(5);
+const READ_TIMEOUT: Duration = Duration::from_secs(3);
 /// A switchover answers when it is over: Patroni itself waits up to twice its loop.
 const SWITCHOVER_TIMEOUT: Duration = Duration::from_secs(75);
 /// A restart includes a checkpoint.

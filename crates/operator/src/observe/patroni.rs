@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use matriarch_patroni::{Client, Lag, Status};
 use matriarch_plan::{Member, PatroniSeen, PodSeen, Seen};
 use serde_json::Value;
@@ -13,7 +15,7 @@ pub fn base_url(address: &str) -> String {
     format!("http://{address}:8008")
 }
 
-/// Asks the leader first, then the other running pods, until one answers.
+/// Asks the leader first, then the other running pods together, until one answers.
 pub async fn observe(client: &Client, addresses: &Addresses, pods: &Seen<Vec<PodSeen>>) -> Seen<PatroniSeen> {
     let pods = match pods {
         Seen::Present(pods) => pods,
@@ -27,24 +29,28 @@ pub async fn observe(client: &Client, addresses: &Addresses, pods: &Seen<Vec<Pod
         return Seen::Absent;
     }
     running.sort_by_key(|pod| addresses.primary.as_ref() != Some(&pod.name));
-    let mut why = String::new();
-    for pod in running {
-        let Some(address) = addresses.pods.get(&pod.name) else { continue };
-        match ask(client, &base_url(address), addresses).await {
-            Ok(seen) => return Seen::Present(seen),
-            Err(error) => why = format!("{}: {error}", pod.name),
+    let mut running = running.into_iter();
+    let Some(first) = running.next() else { return Seen::Absent };
+    let why = match ask(client, addresses, first).await {
+        Ok(seen) => return Seen::Present(seen),
+        Err(why) => why,
+    };
+    // Whoever answers first: one after the other, members that are silent would add up.
+    let mut others: FuturesUnordered<_> = running.map(|pod| ask(client, addresses, pod)).collect();
+    while let Some(answer) = others.next().await {
+        if let Ok(seen) = answer {
+            return Seen::Present(seen);
         }
     }
+    // Of all errors always the same one, so that the status does not change with the weather.
     Seen::Unknown(why)
 }
 
-async fn ask(
-    client: &Client,
-    url: &str,
-    addresses: &Addresses,
-) -> Result<PatroniSeen, matriarch_patroni::Error> {
-    let (view, config) = tokio::join!(client.cluster(url), client.config(url));
-    let view = view?;
+async fn ask(client: &Client, addresses: &Addresses, pod: &PodSeen) -> Result<PatroniSeen, String> {
+    let address = addresses.pods.get(&pod.name).ok_or_else(|| format!("{} has no address", pod.name))?;
+    let url = base_url(address);
+    let (view, config) = tokio::join!(client.cluster(&url), client.config(&url));
+    let view = view.map_err(|error| format!("{}: {error}", pod.name))?;
     let mut members = Vec::new();
     for member in view.members {
         let (pending_restart, started_at) = match addresses.pods.get(&member.name) {
