@@ -163,7 +163,7 @@ fn next(plan: &Plan, word: &str, resync: Duration) -> Next {
             Next::Settled
         }
         Some(seconds) => Next::Waiting(Duration::from_secs(u64::from(seconds))),
-        None if word == "Running" => Next::Settled,
+        None if word == "Running" || plan.paused => Next::Settled,
         None => Next::Waiting(NOT_IN_ORDER),
     }
 }

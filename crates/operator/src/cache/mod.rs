@@ -19,7 +19,11 @@ use tokio::task::JoinSet;
 pub use secret::{digest, project as project_secret};
 pub use store::{Answer, Standing, Store};
 
-use compact::{Compact, Manifest, Metadata, Pod, Secret, Shape, Whole};
+#[cfg(test)]
+pub use compact::{Compact, Whole};
+#[cfg(not(test))]
+use compact::{Compact, Whole};
+use compact::{Manifest, Metadata, Pod, Secret, Shape};
 use informer::Informer;
 
 use crate::access::Access;
@@ -102,6 +106,13 @@ impl Caches {
             }
         }
         caches
+    }
+
+    /// These stores, without watches.
+    #[cfg(test)]
+    pub fn of(stores: &[Arc<Store>]) -> Self {
+        let stores = stores.iter().map(|store| (store.kind, Arc::clone(store))).collect();
+        Self { stores, answered: Arc::new(Notify::new()), _watches: JoinSet::new() }
     }
 
     /// The store of a kind, if it is watched.

@@ -88,6 +88,14 @@ impl Store {
         Self { kind, label, inner: RwLock::new(Inner { watches, ..Inner::default() }) }
     }
 
+    /// A store of all namespaces whose first list is complete.
+    #[cfg(test)]
+    pub fn listed(kind: &'static str, label: &str) -> Self {
+        let store = Self::new(kind, &[String::new()], Some(label.to_owned()));
+        store.note("", |standing| standing.listed = true);
+        store
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Inner> {
         self.inner.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -206,6 +214,11 @@ impl Store {
         let stored =
             names.filter_map(|name| inner.objects.get(&(key.namespace.as_str().into(), name.clone())));
         Answer::Is(stored.filter_map(|stored| inner.unpack(self.kind, stored)).collect())
+    }
+
+    /// Whether the kind is not installed, as far as the watches can tell.
+    pub fn is_not_installed(&self) -> bool {
+        self.read().watches.values().all(|watch| watch.not_installed)
     }
 
     /// Every cluster that has objects.
