@@ -47,6 +47,45 @@ fn cluster_without_manifest_is_left_and_reported() {
     });
 }
 
+/// The command needs a person's yes, and no manifest.
+#[test]
+#[ignore = "longer than a minute: cargo xtask test --long"]
+fn an_orphan_is_removed_by_the_documented_command() {
+    Scene::run("remove_orphan", |scene| {
+        let kubectl = &scene.kubectl;
+        operator::wait_for_rollout()?;
+        let name = "acid-forsaken";
+        let cluster = Cluster::create(kubectl, name, 1, "")?;
+        cluster.wait_ready()?;
+        let command = |more: &[&str]| {
+            let namespace = kubectl.namespace();
+            let words = ["exec", operator::DEPLOYMENT, "--", "matriarch", "remove-orphan"];
+            let all = [&words[..], &["--namespace", namespace, name], more].concat();
+            operator::kubectl().run(&all)
+        };
+        let refused = command(&["--yes"]).err().map(|error| error.to_string()).unwrap_or_default();
+        ensure!(refused.contains("has a manifest"), "not refused: {refused}");
+        scene.step("refused while there is a manifest");
+
+        let away = operator::Away::send()?;
+        cluster.patch(&json!({"metadata": {"finalizers": null}}))?;
+        cluster.delete(30)?;
+        away.bring_back()?;
+        operator::wait_for_rollout()?;
+        let before = objects(kubectl, &cluster)?;
+        // Exit code 2: there is something to do.
+        ensure!(command(&[]).is_err(), "it ended as if nothing was to do");
+        ensure!(objects(kubectl, &cluster)? == before, "it was done without a yes");
+        command(&["--yes"])?;
+        let kinds =
+            "pods,persistentvolumeclaims,secrets,statefulsets,services,poddisruptionbudgets,configmaps";
+        let left = kubectl.run(&["get", kinds, "-l", &cluster.selector(), "-o", "name"])?;
+        ensure!(left.trim().is_empty(), "left: {left}");
+        scene.step("removed");
+        Ok(())
+    });
+}
+
 /// Kind, name and uid of what must not be touched.
 fn objects(kubectl: &Kubectl, cluster: &Cluster) -> Result<Vec<String>> {
     let columns = "go-template={{range .items}}{{.kind}} {{.metadata.name}} \

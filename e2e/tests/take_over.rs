@@ -237,8 +237,9 @@ fn a_manifest_of_another_operator_is_left_alone() {
         scene.kubectl.run(&["annotate", &recording.cluster.resource(), "--overwrite", &id])?;
         wait_until("it is looked after", 60, || {
             let manifest = scene.kubectl.json(&[&recording.cluster.resource()])?;
-            let ours = manifest["metadata"]["finalizers"].as_array().is_some_and(|list| !list.is_empty());
-            Ok(Look::when(ours, manifest["metadata"].to_string()))
+            // The recorded settings have enable_finalizers explicitly off: the status tells.
+            let ours = manifest["status"]["conditions"].as_array().is_some_and(|list| !list.is_empty());
+            Ok(Look::when(ours, manifest["status"].to_string()))
         })?;
         watched_three_times(&operator)?;
         ensure!(running(scene)? == pods, "pods or containers restarted");

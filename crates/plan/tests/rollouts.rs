@@ -10,11 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use jiff::Timestamp;
-use matriarch_cluster::Intent;
 use matriarch_cluster::windows::{Window, Windows};
+use matriarch_cluster::{Cluster, Facts, Intent, References, render_with};
 use matriarch_plan::{
     Action, ContainerEnd, NodeSeen, Observation, Outcome, Plan, PodSeen, Seen, Trial, plan_cluster,
 };
+use matriarch_settings::Settings;
 use serde_json::json;
 use worlds::*;
 
@@ -415,6 +416,27 @@ fn a_cordon_waits_for_the_maintenance_window_with_its_moment() {
     seen.now = now();
     node_mut(&mut seen, "n0").taints = taints(&["karpenter.sh/disrupted"]);
     assert_eq!(plan_cluster(&intent, &seen).steps.len(), 1);
+}
+
+/// Another major version waits for the window, and the plan says for which one.
+#[test]
+fn another_major_version_waits_for_the_maintenance_window() {
+    let manifest = json!({
+        "apiVersion": "acid.zalan.do/v1", "kind": "postgresql",
+        "metadata": {"name": "acid-test", "namespace": "ns", "uid": "u", "generation": 3},
+        "spec": {"teamId": "acid", "numberOfInstances": 2, "volume": {"size": "1Gi"},
+            "postgresql": {"version": "17"}, "maintenanceWindows": ["Wed:01:00-06:00"]}});
+    let settings = Settings::default();
+    let cluster = Cluster::validate(&manifest, &settings).unwrap();
+    let intent = |inside| {
+        let running_version = Some("16".to_owned());
+        let facts = Facts { running_version, in_maintenance_window: inside, ..Facts::default() };
+        render_with(&cluster, &settings, &References::default(), &facts)
+    };
+    let outside = intent(false);
+    let seen = Observation { now: now(), ..at_rest(&outside) };
+    golden("version-waits", &plan_cluster(&outside, &seen));
+    assert!(!plan_cluster(&intent(true), &seen).is_settled(), "inside the version is put into force");
 }
 
 /// A rolling update waits for no window: that is the contract.

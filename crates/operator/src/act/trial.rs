@@ -43,3 +43,50 @@ async fn dry_run(client: &Client, object: &Object) -> kube::Result<()> {
     let body: DynamicObject = serde_json::from_value(object.body.clone()).map_err(kube::Error::SerdeError)?;
     api.create(&PostParams { dry_run: true, ..created() }, &body).await.map(|_| ())
 }
+
+#[cfg(test)]
+mod tests {
+    use matriarch_plan::Trial;
+    use serde_json::json;
+
+    use super::*;
+
+    fn refused(message: &str, reason: &str, code: u16) -> kube::Error {
+        kube::Error::Api(kube::core::Status::failure(message, reason).with_code(code).boxed())
+    }
+
+    /// What the API server says, whether the right is missing, and whether a pod may be deleted.
+    #[test]
+    fn only_a_refusal_of_the_template_keeps_the_pod() {
+        let trial = Trial::of(&json!({}), "a-0", json!({}));
+        let full = "pods \"a-trial\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=3, limited: pods=3";
+        let rows = [
+            ("Pod \"a-trial\" is invalid: spec.containers[0].resources", "Invalid", 422, false, false),
+            ("admission webhook \"policy\" denied the request: no", "Forbidden", 403, false, false),
+            (
+                "pods \"a-trial\" is forbidden: violates PodSecurity \"restricted\"",
+                "Forbidden",
+                403,
+                false,
+                false,
+            ),
+            (full, "Forbidden", 403, false, true),
+            (
+                "pods is forbidden: User \"u\" cannot create resource \"pods\" in API group \"\"",
+                "Forbidden",
+                403,
+                true,
+                false,
+            ),
+            ("pods \"a-trial\" already exists", "AlreadyExists", 409, false, true),
+            ("admission webhook \"old\" does not support dry run", "BadRequest", 400, false, true),
+        ];
+        for (message, reason, code, is_right, accepted) in rows {
+            let error = refused(message, reason, code);
+            assert_eq!(cannot_create(&error), is_right, "{message}");
+            let judged = judge(&trial, &error);
+            assert_eq!(judged.is_ok(), accepted, "{message}");
+            assert!(judged.err().is_none_or(|why| why == message), "{message}");
+        }
+    }
+}
