@@ -135,3 +135,18 @@ fn switchover() {
 fn delete() {
     play("delete");
 }
+
+#[test]
+#[ignore = "longer than a minute: cargo xtask test --long"]
+fn every_fifth_write_with_real_pods() {
+    if std::env::var("MATRIARCH_E2E").as_deref() != Ok("1") {
+        println!("e2e-left-out crash_real: it needs the local cluster and MATRIARCH_E2E is not 1");
+        return;
+    }
+    let program = std::env::var_os("MATRIARCH_XTASK").expect("MATRIARCH_XTASK");
+    // One after the other: two clusters of real pods at a time are enough for a small machine.
+    for flow in ["create", "roll"] {
+        let status = Command::new(&program).args(["crash", flow, "--real", "--part", "5"]).status();
+        assert!(status.is_ok_and(|status| status.success()), "{flow}: see the lines with FAILED above");
+    }
+}

@@ -31,6 +31,10 @@ pub struct Start {
     pub watched: String,
     /// Name of its Lease; `none` for an operator without one.
     pub lease: &'static str,
+    /// Its `CONTROLLER_ID`; empty: none.
+    pub controller_id: String,
+    /// Whether there are databases to talk to.
+    pub databases: bool,
     /// Where its log goes: each start goes on in the same file.
     pub log: PathBuf,
 }
@@ -44,12 +48,14 @@ impl Start {
         let log = File::options().create(true).append(true).open(&self.log)?;
         let mut command = Command::new(&self.program);
         command
-            .args(["operator", "--outofcluster", "--nodatabaseaccess", "--noteamsapi"])
+            .args(["operator", "--outofcluster", "--noteamsapi"])
+            .arg(format!("--nodatabaseaccess={}", !self.databases))
             .arg(format!("--kubeconfig={}", self.kubeconfig.display()))
             .arg(format!("--http-port={}", self.port))
             .env("CONFIG_MAP_NAME", format!("{}/matriarch", self.namespace))
             .env("OPERATOR_NAMESPACE", &self.namespace)
             .env("LEASE_NAME", self.lease)
+            .env("CONTROLLER_ID", &self.controller_id)
             .env("WATCHED_NAMESPACE", &self.watched)
             .env_remove("KUBECONFIG")
             .stdin(Stdio::null())

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::checkout::{Checkout, INSIDE};
 use crate::images::binaries;
+use crate::import;
 use crate::progress::Progress;
 use crate::world::World;
 
@@ -26,6 +27,9 @@ pub struct Arguments {
     /// Draws the moments.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// With real pods, on the local cluster; of a part every so many-th write is taken.
+    #[arg(long)]
+    real: bool,
     /// Take lines `FLOW PART SEED` from standard input, for tests.
     #[arg(long, hide = true, conflicts_with_all = ["flows", "part", "seed"])]
     serve: bool,
@@ -41,14 +45,21 @@ pub fn crash(arguments: &Arguments) -> Result<()> {
     let checkout = Checkout::find()?;
     let progress = Progress::new();
     let [operator, program] = progress.stage("build", |_| programs(&checkout))?;
-    let world = progress.stage("world", |stage| World::start(&checkout, false, stage))?;
-    let mut child = world
-        .enter()
+    let world = match arguments.real {
+        true => None,
+        false => Some(progress.stage("world", |stage| World::start(&checkout, false, stage))?),
+    };
+    let mut command = match &world {
+        Some(world) => world.enter(),
+        None => import::entered(&checkout)?,
+    };
+    let mut child = command
         .arg(program)
         .arg("crash")
         .arg("--operator")
         .arg(operator)
         .args(["--state", INSIDE])
+        .args(arguments.real.then_some("--real"))
         .stdin(Stdio::piped())
         .spawn()
         .context("cannot enter the world")?;

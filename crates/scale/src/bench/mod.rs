@@ -78,6 +78,8 @@ pub async fn run(options: Options) -> Result<()> {
         namespace: fleet::OPERATOR.to_owned(),
         watched: "*".to_owned(),
         lease: "matriarch",
+        controller_id: String::new(),
+        databases: false,
         log: options.state.join("logs/operator.log"),
     };
     let mut bench = Bench { options, diary, fleet, stand_in, start };

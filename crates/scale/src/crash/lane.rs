@@ -13,8 +13,9 @@ use super::{Options, proxy, world};
 use crate::operator::{Operator, Start};
 use crate::stand_in::{Key, StandIn};
 
-/// How long a state may take after all that was done to it.
+/// How long a state may take after all that was done to it: with stand-in pods, and with real ones.
 const WITHIN: Duration = Duration::from_secs(75);
+const WITHIN_REAL: Duration = Duration::from_secs(300);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(150);
 /// A cluster in its state without a write for so long is left alone.
@@ -30,6 +31,8 @@ pub struct Lane {
     strike: Arc<Strike>,
     flow: Flow,
     start: Start,
+    real: bool,
+    within: Duration,
     operator: Option<Operator>,
     /// The cluster that the next run goes on with.
     cluster: Option<Key>,
@@ -60,8 +63,9 @@ impl Lane {
     ) -> Result<Self> {
         let (name, port) = (format!("crash-{}-{number}", flow.word()), FIRST_PORT + number);
         let strike = Arc::new(Strike::new());
-        let kubeconfig = proxy::start(&options.state, &name, Arc::clone(&strike)).await?;
-        world::namespace(client, &name).await?;
+        let identity = if options.real { "admin" } else { "operator" };
+        let kubeconfig = proxy::start(&options.state, identity, &name, Arc::clone(&strike)).await?;
+        world::namespace(client, &name, options.real).await?;
         stand_in.strike_in(&name, Arc::clone(&strike));
         let start = Start {
             program: options.operator.clone(),
@@ -71,6 +75,9 @@ impl Lane {
             watched: name.clone(),
             // Its next one need not wait until the killed one's Lease has run out.
             lease: "none",
+            // Elsewhere there is another operator, which leaves such clusters alone.
+            controller_id: if options.real { name.clone() } else { String::new() },
+            databases: options.real,
             log: options.state.join(format!("logs/{name}.log")),
         };
         Ok(Self {
@@ -79,6 +86,8 @@ impl Lane {
             strike,
             flow,
             start,
+            real: options.real,
+            within: if options.real { WITHIN_REAL } else { WITHIN },
             operator: None,
             cluster: None,
             clusters: 0,
@@ -93,13 +102,13 @@ impl Lane {
     /// When the cluster does not come to its state, or with a restart that nobody needed.
     pub async fn run(&mut self, turn: usize, moment: Option<Moment>) -> Result<Run> {
         let key = self.prepare(turn).await?;
-        let before = self.lives(&key);
+        let before = self.lives(&key).await?;
         let begin = Instant::now();
         let process = self.running().await?;
         self.runs += 1;
         self.strike.arm(process, moment);
         match self.flow {
-            Flow::Create => world::hand_in(&self.client, &key, self.flow.members(turn)).await?,
+            Flow::Create => self.hand_in(&key, self.flow.members(turn)).await?,
             Flow::Delete => world::delete(&self.client, &key).await?,
             _ => world::edit(&self.client, &key, &self.flow.change(turn, self.runs)).await?,
         }
@@ -124,6 +133,7 @@ impl Lane {
     /// The cluster in the state from which the turn begins.
     async fn prepare(&mut self, turn: usize) -> Result<Key> {
         if self.flow == Flow::Create {
+            self.make_room().await?;
             if let Some(operator) = self.operator.take() {
                 operator.stop().await;
             }
@@ -140,6 +150,21 @@ impl Lane {
         Ok(key)
     }
 
+    /// The cluster of the last run goes before the next one comes: its writes are not what is counted.
+    async fn make_room(&mut self) -> Result<()> {
+        let Some(key) = self.cluster.take() else { return Ok(()) };
+        self.running().await?;
+        world::delete(&self.client, &key).await?;
+        let begin = Instant::now();
+        while let Some(left) = world::left(&self.client, &key).await? {
+            if begin.elapsed() > self.within {
+                bail!("the cluster of the last run does not go: {left}\n{}", self.last_words());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
     /// A new cluster; for a creation only its name.
     async fn begin(&mut self) -> Result<Key> {
         self.clusters += 1;
@@ -147,10 +172,10 @@ impl Lane {
         if self.flow.begins_with_a_cluster() {
             let members = self.flow.members_before();
             self.running().await?;
-            world::hand_in(&self.client, &key, members).await?;
+            self.hand_in(&key, members).await?;
             let begin = Instant::now();
             while let Some(why) = world::awaited(&self.client, &key, members, None).await? {
-                if begin.elapsed() > WITHIN {
+                if begin.elapsed() > self.within {
                     bail!("a cluster to begin with does not come up: {why}\n{}", self.last_words());
                 }
                 tokio::time::sleep(LOOK).await;
@@ -168,7 +193,7 @@ impl Lane {
         }
         let begin = Instant::now();
         while world::awaited(&self.client, key, 3, None).await?.is_some() {
-            if begin.elapsed() > WITHIN {
+            if begin.elapsed() > self.within {
                 bail!("no calm after a switchover by hand\n{}", self.last_words());
             }
             tokio::time::sleep(LOOK).await;
@@ -186,7 +211,7 @@ impl Lane {
         let begin = Instant::now();
         while !operator.is_ready().await {
             operator.usage()?;
-            if begin.elapsed() > WITHIN {
+            if begin.elapsed() > self.within {
                 bail!("the operator does not become ready\n{}", operator.last_words());
             }
             tokio::time::sleep(LOOK).await;
@@ -220,9 +245,9 @@ impl Lane {
                 let writes = self.strike.disarm();
                 return Ok((struck.is_some(), struck.unwrap_or(writes)));
             }
-            if begin.elapsed() > WITHIN {
+            if begin.elapsed() > self.within {
                 let why = why.unwrap_or_else(|| "the operator does not stop writing".to_owned());
-                bail!("not settled after {WITHIN:?}: {why}\n{}", self.last_words());
+                bail!("not settled after {:?}: {why}\n{}", self.within, self.last_words());
             }
             if let Some(operator) = self.operator.as_ref().filter(|_| !self.strike.has_struck())
                 && operator.usage().is_err()
@@ -245,7 +270,7 @@ impl Lane {
 
     /// The objects are those of a cluster that nobody disturbed, and no pod was made in vain.
     async fn judge(&mut self, key: &Key, before: &Lives, turn: usize) -> Result<()> {
-        let wrong = needless(self.flow, before, &self.lives(key), self.flow.members(turn), turn);
+        let wrong = needless(self.flow, before, &self.lives(key).await?, self.flow.members(turn), turn);
         if !wrong.is_empty() {
             bail!("{}", wrong.join(", "));
         }
@@ -261,8 +286,16 @@ impl Lane {
         Ok(())
     }
 
-    fn lives(&self, key: &Key) -> Lives {
-        self.stand_in.lives(key)
+    async fn lives(&self, key: &Key) -> Result<Lives> {
+        let mut lives = self.stand_in.lives(key);
+        if self.real {
+            lives.transitions = world::transitions(&self.client, key).await?;
+        }
+        Ok(lives)
+    }
+
+    async fn hand_in(&self, key: &Key, members: u32) -> Result<()> {
+        world::hand_in(&self.client, key, members, &self.start.controller_id).await
     }
 
     fn last_words(&self) -> String {

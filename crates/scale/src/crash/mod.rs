@@ -35,6 +35,9 @@ pub struct Options {
     /// State directory of the world.
     #[arg(long)]
     state: PathBuf,
+    /// The pods are real: the local cluster, not a world. Of a part every so many-th write.
+    #[arg(long)]
+    real: bool,
 }
 
 /// What a flow is played with.
@@ -44,6 +47,8 @@ struct Asked {
     /// One of so many moments.
     part: u64,
     seed: u64,
+    /// Every so many-th write instead of drawn ones.
+    every: bool,
 }
 
 /// Serves until standard input ends and all flows are played.
@@ -52,15 +57,20 @@ struct Asked {
 /// When the world is not there, or a line is not understood.
 pub async fn run(options: Options) -> Result<()> {
     let client = crate::administrator(&options.state).await?;
-    let stand_in = StandIn::start(client.clone(), true).await?;
-    world::prepare(&client).await?;
+    let stand_in = if options.real {
+        StandIn::look(client.clone())
+    } else {
+        world::prepare(&client).await?;
+        StandIn::start(client.clone(), true).await?
+    };
     let mut lines = lines();
     let mut playing = Vec::new();
     let mut numbers = 0..;
     while let Some(line) = lines.recv().await {
-        let asked = parse(&line)?;
+        let asked = Asked { every: options.real, ..parse(&line)? };
         let mut lanes = Vec::new();
-        for number in numbers.by_ref().take(asked.flow.lanes()) {
+        let count = if options.real { 1 } else { asked.flow.lanes() };
+        for number in numbers.by_ref().take(count) {
             lanes.push(Lane::new(&client, &stand_in, &options, asked.flow, number).await?);
         }
         playing.push(tokio::spawn(play(lanes, asked)));
@@ -93,7 +103,7 @@ fn parse(line: &str) -> Result<Asked> {
     let [flow, part, seed] = words[..] else { bail!("not FLOW PART SEED: {line}") };
     let flow = Flow::parse(flow).map_err(anyhow::Error::msg)?;
     let part: u64 = part.parse().context("PART is not a number")?;
-    Ok(Asked { flow, part: part.max(1), seed: seed.parse().context("SEED is not a number")? })
+    Ok(Asked { flow, part: part.max(1), seed: seed.parse().context("SEED is not a number")?, every: false })
 }
 
 /// Plays a flow; true when it is good. Says so.
@@ -144,8 +154,11 @@ async fn moments(mut lanes: Vec<Lane>, asked: Asked) -> Result<Played> {
             let all = every_moment(run.writes.len());
             all_played.all += all.len();
             let lanes = shared.len();
-            for (index, moment) in chosen(&all, asked.part, asked.seed + turn as u64).into_iter().enumerate()
-            {
+            let drawn = match asked.every {
+                true => every(&all, asked.part),
+                false => chosen(&all, asked.part, asked.seed + turn as u64),
+            };
+            for (index, moment) in drawn.into_iter().enumerate() {
                 shared[index % lanes][turn].push_back(moment);
             }
         }
@@ -208,6 +221,11 @@ fn every_moment(writes: usize) -> Vec<Moment> {
     (1..=writes).flat_map(|k| [Side::Before, Side::After].map(|side| Moment { k, side })).collect()
 }
 
+/// Both sides of every `part`-th write, from the first.
+fn every(all: &[Moment], part: u64) -> VecDeque<Moment> {
+    all.iter().copied().filter(|moment| (moment.k as u64 - 1).is_multiple_of(part)).collect()
+}
+
 /// One of `part`, at least two, in their order; another seed chooses others.
 fn chosen(all: &[Moment], part: u64, seed: u64) -> VecDeque<Moment> {
     if part == 1 {
@@ -243,6 +261,8 @@ mod tests {
         assert_eq!((tenth.len(), tenth == chosen(&all, 10, 7)), (6, true));
         assert_ne!(tenth, chosen(&all, 10, 8));
         assert_eq!(chosen(&every_moment(3), 10, 1).len(), 2);
+        let fifth: Vec<usize> = every(&every_moment(12), 5).into_iter().map(|moment| moment.k).collect();
+        assert_eq!(fifth, [1, 1, 6, 6, 11, 11]);
     }
 
     #[test]

@@ -27,12 +27,12 @@ struct Proxy {
 }
 
 /// Listens on a free port of 127.0.0.1, without encryption, and asks the API server with the
-/// operator's certificate. Returns the kubeconfig for it.
+/// certificate of that client. Returns the kubeconfig for it.
 ///
 /// # Errors
 /// When there is no such certificate.
-pub async fn start(state: &Path, name: &str, strike: Arc<Strike>) -> Result<PathBuf> {
-    let file = Kubeconfig::read_from(state.join("pki/operator.kubeconfig"))?;
+pub async fn start(state: &Path, identity: &str, name: &str, strike: Arc<Strike>) -> Result<PathBuf> {
+    let file = Kubeconfig::read_from(state.join(format!("pki/{identity}.kubeconfig")))?;
     let mut config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
     // Watches are quiet for as long as nothing happens.
     config.read_timeout = None;

@@ -1,6 +1,6 @@
 //! What the runs see of the world, and what they make in it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -39,12 +39,19 @@ pub async fn prepare(client: &Client) -> Result<()> {
 }
 
 /// A namespace with the settings of an operator of its own.
-pub async fn namespace(client: &Client, name: &str) -> Result<()> {
+pub async fn namespace(client: &Client, name: &str, real: bool) -> Result<()> {
     create::<Namespace>(&Api::all(client.clone()), json!({"metadata": {"name": name}})).await?;
-    let settings = json!({
-        "metadata": {"name": "matriarch", "namespace": name},
-        "data": {"enable_teams_api": "false", "enable_master_load_balancer": "false"},
-    });
+    let mut data = BTreeMap::from([
+        ("enable_teams_api".to_owned(), "false".to_owned()),
+        ("enable_master_load_balancer".to_owned(), "false".to_owned()),
+    ]);
+    if real {
+        // The image that the nodes have.
+        let shared: Api<ConfigMap> = Api::namespaced(client.clone(), "matriarch-system");
+        let shared = shared.get("matriarch").await.context("the operator is not deployed here")?;
+        data.extend(shared.data.unwrap_or_default());
+    }
+    let settings = json!({"metadata": {"name": "matriarch", "namespace": name}, "data": data});
     create::<ConfigMap>(&Api::namespaced(client.clone(), name), settings).await
 }
 
@@ -122,9 +129,20 @@ fn is_good(pod: &Pod, revision: &str, cpu: Option<&str>) -> bool {
 }
 
 /// Creates a manifest.
-pub async fn hand_in(client: &Client, key: &Key, members: u32) -> Result<()> {
-    let manifest = manifest::small(&key.0, &key.1, members);
+pub async fn hand_in(client: &Client, key: &Key, members: u32, controller_id: &str) -> Result<()> {
+    let mut manifest = manifest::small(&key.0, &key.1, members);
+    if !controller_id.is_empty() {
+        manifest["metadata"]["annotations"] = json!({"acid.zalan.do/controller": controller_id});
+    }
     create::<DynamicObject>(&manifest::api(client, &key.0), manifest).await
+}
+
+/// Changes of a real leader, the first one included.
+pub async fn transitions(client: &Client, key: &Key) -> Result<u64> {
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), &key.0);
+    let Some(leader) = api.get_opt(&format!("{}-leader", key.1)).await? else { return Ok(0) };
+    let text = leader.annotations().get("transitions").cloned().unwrap_or_default();
+    Ok(text.parse::<u64>().unwrap_or(0) + 1)
 }
 
 /// Merges into a manifest.

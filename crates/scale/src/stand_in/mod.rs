@@ -75,6 +75,15 @@ impl StandIn {
         Ok(stand_in)
     }
 
+    /// Only looks: for pods that have kubelets and a Patroni of their own.
+    pub fn look(client: Client) -> Self {
+        // Nobody writes: the queues have no other end.
+        let writers = (0..WRITERS).map(|_| mpsc::unbounded_channel().0).collect();
+        let stand_in = Self { client, state: Arc::default(), writers: Arc::new(writers) };
+        tokio::spawn(stand_in.clone().follow(false));
+        stand_in
+    }
+
     /// These clusters accept connections and never answer; all others do.
     pub fn silence(&self, clusters: BTreeSet<Key>) {
         self.state().silent = clusters;
