@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, manifest};
 use crate::kubectl::Kubectl;
+use crate::node::xtask;
 use crate::operator;
 use crate::port_forward::{Answer, PortForward};
 use crate::scene::Scene;
@@ -196,12 +197,34 @@ impl OwnOperator {
     /// # Errors
     /// When there is no Lease yet, or nobody holds it.
     pub fn leader(&self) -> Result<String> {
+        let holder = self.holder()?;
+        let (pod, _) = holder.rsplit_once('_').context("the holder is no pod")?;
+        Ok(pod.to_owned())
+    }
+
+    /// The process that acts: each start of a pod's container has an identity of its own.
+    ///
+    /// # Errors
+    /// As [`Self::leader`].
+    pub fn holder(&self) -> Result<String> {
         let leases = self.kubectl.json(&["leases"])?;
         let items = leases["items"].as_array().context("no list of leases")?;
         ensure!(items.len() == 1, "{} leases instead of one", items.len());
-        let holder = items[0]["spec"]["holderIdentity"].as_str().unwrap_or_default();
-        let (pod, _) = holder.rsplit_once('_').context("nobody holds the lease")?;
-        Ok(pod.to_owned())
+        let holder = items[0]["spec"]["holderIdentity"].as_str().filter(|holder| !holder.is_empty());
+        Ok(holder.context("nobody holds the lease")?.to_owned())
+    }
+
+    /// Kills the process of a pod with SIGKILL: it has no chance to hand anything over.
+    ///
+    /// # Errors
+    /// When it is not found: only processes of the local cluster are.
+    pub fn crash(&self, pod: &str) -> Result<()> {
+        let uid = self.kubectl.run(&["get", "pod", pod, "-o", "jsonpath={.metadata.uid}"])?;
+        let script = format!(
+            "found=1; for process in $(pgrep -f 'matriarch operator'); do \
+             grep -q {uid} /proc/$process/cgroup && kill -KILL $process && found=0; done; exit $found"
+        );
+        xtask(&["enter", "sh", "-c", &script]).map(drop)
     }
 
     /// `GET path` of its HTTP server, through a forwarded port; redirects are followed.

@@ -20,10 +20,10 @@ fn the_other_replica_takes_over() {
         cluster.wait_ready()?;
         scene.step(&format!("ready; {} acts", operator.leader()?));
 
-        let seconds = taken_over_after(&operator, &["--wait=false"])?;
+        let seconds = taken_over_after(&operator, End::InOrder)?;
         scene.step(&format!("handed over in order after {seconds:.1} s"));
         operator.wait_for_rollout()?;
-        let seconds = taken_over_after(&operator, &["--grace-period=0", "--force"])?;
+        let seconds = taken_over_after(&operator, End::Crash)?;
         scene.step(&format!("taken over after a crash after {seconds:.1} s"));
         operator.wait_for_rollout()?;
 
@@ -33,15 +33,24 @@ fn the_other_replica_takes_over() {
     });
 }
 
-/// Seconds from the end of the pod that acts until another one does.
-fn taken_over_after(operator: &OwnOperator, how: &[&str]) -> Result<f64> {
-    let old = operator.leader()?;
+/// How the one that acts ends.
+#[derive(Clone, Copy)]
+enum End {
+    InOrder,
+    Crash,
+}
+
+/// Seconds from the end of the one that acts until another does.
+fn taken_over_after(operator: &OwnOperator, end: End) -> Result<f64> {
+    let (pod, holder) = (operator.leader()?, operator.holder()?);
     let began = Instant::now();
-    let delete = [&["delete", "pod", old.as_str()], how].concat();
-    operator.kubectl().run(&delete)?;
-    wait_until("the other one acts", 60, || {
-        let leader = operator.leader()?;
-        Ok(Look::when(leader != old, leader))
+    match end {
+        End::InOrder => drop(operator.kubectl().run(&["delete", "pod", &pod, "--wait=false"])?),
+        End::Crash => operator.crash(&pod)?,
+    }
+    wait_until("another one acts", 60, || {
+        let now = operator.holder()?;
+        Ok(Look::when(now != holder, now))
     })?;
     Ok(began.elapsed().as_secs_f64())
 }
@@ -57,7 +66,7 @@ fn killed_in_a_rollout(operator: &OwnOperator, cluster: &Cluster) -> Result<()> 
         let begun = pods.len() < 3 || pods.iter().any(|pod| before.iter().all(|old| old.uid != pod.uid));
         Ok(Look::when(begun, format!("{pods:?}")))
     })?;
-    taken_over_after(operator, &["--grace-period=0", "--force"])?;
+    taken_over_after(operator, End::Crash)?;
     cluster.wait_rolled(&before, 300)?;
     for (pod, uids) in seen.stop() {
         ensure!(uids.len() == 2, "{pod} was made anew {} times", uids.len() - 1);
