@@ -142,15 +142,15 @@ impl Nodes {
 
     /// Takes in a node; whether its clusters should know.
     fn put(&self, node: Known, readiness: &BTreeMap<String, String>) -> bool {
-        let matters = |node: &Known| {
-            let seen = node.under(readiness);
-            (Leaving::of(&seen), seen.ready)
-        };
-        let (name, new) = (node.seen.name.clone(), matters(&node));
+        let (name, is) = (node.seen.name.clone(), node.under(readiness));
         match self.write().nodes.insert(name, node) {
-            Some(old) => matters(&old) != new,
+            Some(old) => {
+                let was = old.under(readiness);
+                // Of one that is ready again its pods will tell.
+                Leaving::of(&was) != Leaving::of(&is) || (was.ready && !is.ready)
+            }
             // At the start every cluster is looked at anyway, perhaps before the nodes are known.
-            None => new != (None, true),
+            None => Leaving::of(&is).is_some(),
         }
     }
 
