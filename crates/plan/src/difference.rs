@@ -69,6 +69,10 @@ pub fn differences(desired: &Value, live: &Value, path: &str) -> Vec<Difference>
 
 fn compare(desired: &Value, live: Option<&Value>, path: &str, found: &mut Vec<Difference>) {
     let live_value = live.unwrap_or(&Value::Null);
+    // Most of an object is as it should be: no path is written for it.
+    if desired == live_value {
+        return;
+    }
     // The API server drops empty values; absent and empty mean the same (03 §2.5).
     if is_empty(desired) && is_empty(live_value) {
         return;

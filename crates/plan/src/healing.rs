@@ -182,16 +182,27 @@ pub(crate) fn step(intent: &Intent, seen: &Observation) -> Option<Step> {
     }
     let patroni = leader_is_healthy(seen).filter(|patroni| !patroni.paused)?;
     let pods = seen.pods.present()?;
-    // While a new template is on its way, that is the first suspect.
-    if pods.iter().any(|pod| pod.deleting || !outdated_because(intent, pod, seen).is_empty()) {
+    if pods.iter().any(|pod| pod.deleting) {
         return None;
     }
+    let is_outdated = |pod: &PodSeen| !outdated_because(intent, pod, seen).is_empty();
+    let rolls = pods.iter().any(is_outdated);
     let remembered = remembered(&seen.status);
+    // While a new template is on its way, that is the first suspect; but not of a trouble that is older
+    // than the pod, or that befell a pod of an older one. Else rollout and healing wait for each other.
+    let is_suspect = |pod: &PodSeen| {
+        let trouble = remembered.get(&pod.name);
+        let since = trouble.and_then(|trouble| trouble.since);
+        let is_treated = trouble.is_some_and(|trouble| trouble.tries > 0);
+        let age = i64::try_from(pod.age_seconds).unwrap_or(i64::MAX);
+        let is_older = since.is_some_and(|since| seen.now.duration_since(since).as_secs() > age);
+        rolls && !is_older && !is_treated && !is_outdated(pod)
+    };
     let primary = seen.primary();
     let replicas = pods.iter().filter(|pod| pod.ordinal < intent.instances);
     let replicas = replicas.filter(|pod| primary.present() != Some(&pod.name));
     replicas
-        .filter(|pod| complaint(pod, patroni).is_some())
+        .filter(|pod| complaint(pod, patroni).is_some() && !is_suspect(pod))
         .find_map(|pod| heal(intent, seen, pod, patroni, remembered.get(&pod.name)))
 }
 

@@ -1,6 +1,8 @@
 //! Kubernetes objects that are rendered: created when missing, corrected where they differ,
 //! removed when they were switched off.
 
+use std::borrow::Cow;
+
 use matriarch_cluster::{Intent, Object, Pooler};
 use serde_json::{Value, json};
 
@@ -70,12 +72,12 @@ impl Comparison {
 }
 
 /// The rendered part of an object.
-fn rendered(object: &Object, part: Part) -> Value {
+fn rendered(object: &Object, part: Part) -> Cow<'_, Value> {
     match part {
-        Part::Whole => object.body.clone(),
-        Part::Metadata => json!({
+        Part::Whole => Cow::Borrowed(&object.body),
+        Part::Metadata => Cow::Owned(json!({
             "apiVersion": object.api_version, "kind": object.kind, "metadata": object.body["metadata"],
-        }),
+        })),
     }
 }
 
@@ -110,22 +112,8 @@ pub fn create(object: &Object) -> Step {
 /// Brings a live object to what is rendered. Fields of a predecessor become ours first, once.
 pub fn correct(object: &Object, live: &Value, uid: &str, part: Part, plan: &mut Plan) {
     let comparison = Comparison::of(object, live, part);
-    let transfer = ownership::transfer(live, part, !comparison.is_empty());
     let mut because = comparison.reasons();
-    if let Some(transfer) = transfer {
-        let owners = transfer.managers.join(" and ");
-        let reason = format!("its fields belong to {owners}: what is left out would stay");
-        plan.steps.push(Step::new(
-            Action::AdoptFields {
-                object: ObjectPlace::of(object),
-                resource_version: text(&live["metadata"]["resourceVersion"]),
-                managers: transfer.managers,
-                managed_fields: transfer.managed_fields,
-            },
-            reason,
-        ));
-        because.push(Reason::new(format!("its fields are taken over from {owners}")));
-    }
+    because.extend(take_over(object, live, part, !comparison.is_empty(), plan));
     if because.is_empty() {
         return;
     }
@@ -134,7 +122,7 @@ pub fn correct(object: &Object, live: &Value, uid: &str, part: Part, plan: &mut 
         plan.steps.push(Step::because(action, because).costing(comparison.worst()));
         return;
     }
-    let mut object = Object { body: rendered(object, part), ..object.clone() };
+    let mut object = Object { body: rendered(object, part).into_owned(), ..object.clone() };
     if part == Part::Metadata {
         // Only the object that was seen: an apply would make a new one without its content.
         object.body["metadata"]["uid"] = json!(uid);
@@ -142,6 +130,21 @@ pub fn correct(object: &Object, live: &Value, uid: &str, part: Part, plan: &mut 
     let whole_lists = comparison.whole_lists(&object.kind);
     let action = Action::Apply { object, creates: false, whole_lists };
     plan.steps.push(Step::because(action, because).costing(comparison.worst()));
+}
+
+/// Makes the fields of a predecessor ours, and says whose they were.
+fn take_over(object: &Object, live: &Value, part: Part, changes: bool, plan: &mut Plan) -> Option<Reason> {
+    let transfer = ownership::transfer(live, part, changes)?;
+    let owners = transfer.managers.join(" and ");
+    let action = Action::AdoptFields {
+        object: ObjectPlace::of(object),
+        resource_version: text(&live["metadata"]["resourceVersion"]),
+        managers: transfer.managers,
+        managed_fields: transfer.managed_fields,
+    };
+    let reason = format!("its fields belong to {owners}: what is left out would stay");
+    plan.steps.push(Step::new(action, reason));
+    Some(Reason::new(format!("its fields are taken over from {owners}")))
 }
 
 fn text(value: &Value) -> String {
@@ -206,6 +209,8 @@ fn plan_user_list(pooler: &Pooler, seen: &Observation, plan: &mut Plan) {
                 Some(Seen::Unknown(why)) => plan.gates.push(unseen(object, why)),
                 _ => because.push(Reason::new("its content is not that of the credentials")),
             }
+            // A list that a predecessor wrote would stay for ever when the pooler is switched off.
+            because.extend(take_over(object, &live.body, Part::Metadata, !comparison.is_empty(), plan));
             if !because.is_empty() {
                 plan.steps.push(Step::because(write(false), because));
             }

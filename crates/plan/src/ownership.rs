@@ -61,12 +61,14 @@ pub enum Part {
 pub fn abandoned_fields(desired: &Value, live: &Value, part: Part) -> Vec<String> {
     let mut paths = Vec::new();
     for entry in entries(live) {
-        let fields = match part {
-            Part::Whole => entry["fieldsV1"].clone(),
-            Part::Metadata => json!({"f:metadata": entry["fieldsV1"]["f:metadata"]}),
-        };
         let mut found = Vec::new();
-        walk(&fields, desired, live, "", &mut found);
+        match part {
+            Part::Whole => walk(&entry["fieldsV1"], desired, live, "", &mut found),
+            Part::Metadata => {
+                let fields = json!({"f:metadata": entry["fieldsV1"]["f:metadata"]});
+                walk(&fields, desired, live, "", &mut found);
+            }
+        }
         if is_ours(entry) {
             paths.extend(found);
         } else if is_update_of(entry, &PREDECESSORS) || is_update_of(entry, &[FIELD_MANAGER]) {
@@ -102,6 +104,10 @@ fn is_filled_in(path: &str) -> bool {
 }
 
 fn walk(fields: &Value, desired: &Value, live: &Value, path: &str, paths: &mut Vec<String>) {
+    // Where nothing differs, nothing is there that is not wanted.
+    if desired == live {
+        return;
+    }
     let Some(fields) = fields.as_object() else { return };
     for (key, below) in fields {
         let (found, there, name) = match key.split_once(':') {
@@ -165,6 +171,10 @@ pub fn transfer(live: &Value, part: Part, also_own: bool) -> Option<Transfer> {
     if also_own {
         names.push(FIELD_MANAGER);
     }
+    let is_theirs = |entry: &Value| is_update_of(entry, &names) && touches(entry, part);
+    if !entries(live).any(is_theirs) {
+        return None;
+    }
     let mut managers = Vec::new();
     let mut kept = Vec::new();
     let mut ours = None;
@@ -172,7 +182,7 @@ pub fn transfer(live: &Value, part: Part, also_own: bool) -> Option<Transfer> {
     for entry in entries(live) {
         if is_ours(entry) {
             ours = Some(entry.clone());
-        } else if is_update_of(entry, &names) && touches(entry, part) {
+        } else if is_theirs(entry) {
             managers.push(entry["manager"].as_str().unwrap_or_default().to_owned());
             let (taken, left) = split(&entry["fieldsV1"], part);
             merge(&mut moved, &taken);
@@ -184,9 +194,6 @@ pub fn transfer(live: &Value, part: Part, also_own: bool) -> Option<Transfer> {
         } else {
             kept.push(entry.clone());
         }
-    }
-    if managers.is_empty() {
-        return None;
     }
     let mut entry = ours.unwrap_or_else(|| {
         json!({"manager": FIELD_MANAGER, "operation": "Apply", "apiVersion": live["apiVersion"],

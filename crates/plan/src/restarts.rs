@@ -41,7 +41,10 @@ pub(crate) fn plan(
     seen: &Observation,
     plan: &mut Plan,
 ) {
-    let replicas = patroni.members.iter().filter(|member| member.name != primary);
+    let mut replicas: Vec<&Member> = patroni.members.iter().filter(|member| member.name != primary).collect();
+    // Patroni lists them in any order.
+    replicas.sort_by(|one, other| one.name.cmp(&other.name));
+    let replicas = replicas.into_iter();
     let first = replicas.clone().find(|member| pending(member, seen) == Some(Pending::Useful));
     let leader = patroni.member(primary).filter(|member| member.pending_restart.is_some());
     let last = replicas.clone().find(|member| member.pending_restart.is_some());

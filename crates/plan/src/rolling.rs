@@ -128,6 +128,11 @@ impl<'a> Rollout<'a> {
         (0..self.intent.instances).find_map(|ordinal| {
             let name = format!("{}-{ordinal}", self.intent.identity.name);
             let Some(pod) = self.pods.iter().find(|pod| pod.ordinal == ordinal) else {
+                // Pods are made in order: a broken one of an older template keeps the next from being
+                // made, so that one goes first.
+                if self.outdated.iter().any(|(pod, _)| pod.ordinal < ordinal && self.is_useless(pod)) {
+                    return None;
+                }
                 let gate = |why: &str| self.gate(format!("{name} is ready"), why);
                 return Some(match &self.seen.creation_refused {
                     Some(why) => gate(&format!("the API server refuses the pod: {why}")).stuck(),
@@ -265,6 +270,9 @@ impl<'a> Rollout<'a> {
             plan.gates.push(self.gate("Patroni is resumed", because).stuck());
             return;
         }
+        if self.relieve(patroni, primary, plan) {
+            return;
+        }
         // Highest ordinal first among the replicas.
         let replicas = self.outdated.iter().filter(|(pod, _)| pod.name != primary);
         if let Some((pod, because)) = replicas.max_by_key(|(pod, _)| pod.ordinal) {
@@ -285,6 +293,27 @@ impl<'a> Rollout<'a> {
             Err(_) if self.pods.len() == 1 => plan.steps.push(self.delete(pod, because.clone())),
             Err(nobody) => plan.gates.push(self.gate("a replica can take over", nobody)),
         }
+    }
+
+    /// A primary in a pod that is not ready is out of reach for everybody: before a replica, perhaps the
+    /// only pod that is ready, is touched, it takes over. Tells whether there is something to do.
+    fn relieve(&self, patroni: &PatroniSeen, primary: &str, plan: &mut Plan) -> bool {
+        let is_limping = |pod: &PodSeen| !pod.ready || self.not_up(pod).is_some_and(|gate| gate.stuck);
+        let limping = self.outdated.iter().find(|(pod, _)| pod.name == primary && is_limping(pod));
+        let Some((_, because)) = limping else { return false };
+        let Ok(candidate) = candidate::choose(self.intent, self.seen, patroni, primary, Demand::default())
+        else {
+            return false;
+        };
+        let token = newest(self.intent, self.seen).map_or("", |(revision, _)| revision);
+        match approval(self.intent, primary, token, because) {
+            Some(gate) => plan.gates.push(gate),
+            None => plan.steps.push(Step::because(
+                Action::Switchover { from: primary.to_owned(), to: candidate.name.clone() },
+                because.clone(),
+            )),
+        }
+        true
     }
 
     /// No pod is touched while a member does not stream.
@@ -426,8 +455,10 @@ pub fn hold_scale_down(
     seen: &Observation,
     desired: &mut Value,
 ) -> Option<Gate> {
-    let live_replicas = live.body["spec"]["replicas"].as_u64().unwrap_or(0);
     let wanted = u64::from(intent.instances);
+    // The primary may have changed after the StatefulSet shrank, and before its pod went.
+    let led = primary_beyond(intent, seen).map_or(0, |ordinal| u64::from(ordinal) + 1);
+    let live_replicas = live.body["spec"]["replicas"].as_u64().unwrap_or(0).max(led);
     if wanted == 0 || live_replicas <= wanted {
         return None;
     }
@@ -442,6 +473,14 @@ pub fn hold_scale_down(
     };
     desired["spec"]["replicas"] = json!(live_replicas);
     Some(Gate::new(Lane::Pods, format!("the primary is below ordinal {wanted}"), why))
+}
+
+/// Ordinal of the primary, where that is to go and its pod still stands.
+fn primary_beyond(intent: &Intent, seen: &Observation) -> Option<u32> {
+    let Seen::Present(primary) = seen.primary() else { return None };
+    let mut pods = seen.pods.present().into_iter().flatten();
+    let pod = pods.find(|pod| pod.name == primary && !pod.deleting)?;
+    (pod.ordinal >= intent.instances).then_some(pod.ordinal)
 }
 
 /// The switchover that lets a scale-down go on, if it is held by the primary.

@@ -84,18 +84,24 @@ fn plan_new(intent: &Intent, seen: &Observation, plan: &mut Plan) {
 
 /// What should be there: the level in force, or the newest one when pods are to be made anew for
 /// another reason than a repair.
-fn in_force(intent: &Intent, live: &Value) -> Object {
+fn in_force(intent: &Intent, live: &Value) -> (Object, Comparison) {
     let level = Level::from_annotation(live["metadata"]["annotations"][LEVEL_ANNOTATION].as_str());
     let object = at(intent, level);
-    let mut comparison = Comparison::of(&object, live, Part::Whole);
-    comparison.differences.retain(|found| !lazy::may_wait(intent, &found.path));
-    let asks_for_new_pods = comparison.has(Consequence::Recreate);
-    if asks_for_new_pods { at(intent, Level::NEWEST) } else { object }
+    let comparison = Comparison::of(&object, live, Part::Whole);
+    let mut at_once = comparison.clone();
+    at_once.differences.retain(|found| !lazy::may_wait(intent, &found.path));
+    let asks_for_new_pods = at_once.has(Consequence::Recreate);
+    if level == Level::NEWEST || !asks_for_new_pods {
+        return (object, comparison);
+    }
+    let object = at(intent, Level::NEWEST);
+    let comparison = Comparison::of(&object, live, Part::Whole);
+    (object, comparison)
 }
 
 fn plan_change(intent: &Intent, live: &ObjectSeen, seen: &Observation, plan: &mut Plan) {
-    let mut desired = in_force(intent, &live.body);
-    keep_forbidden(&mut desired, live, plan);
+    let (mut desired, found) = in_force(intent, &live.body);
+    keep_forbidden(&mut desired, live, &found, plan);
     slots::remember(intent, &live.body, seen, &mut desired.body);
     if let Some(gate) = rolling::hold_scale_down(intent, live, seen, &mut desired.body) {
         match rolling::switchover_before_scale_down(intent, seen) {
@@ -117,8 +123,7 @@ fn plan_change(intent: &Intent, live: &ObjectSeen, seen: &Observation, plan: &mu
 
 /// Refuses changes that cannot be made, keeping the live value so that the rest of the change
 /// still goes through.
-fn keep_forbidden(desired: &mut Object, live: &ObjectSeen, plan: &mut Plan) {
-    let found = Comparison::of(desired, &live.body, Part::Whole);
+fn keep_forbidden(desired: &mut Object, live: &ObjectSeen, found: &Comparison, plan: &mut Plan) {
     let forbidden = found.differences.iter().filter(|found| found.consequence == Consequence::Forbidden);
     for difference in forbidden {
         plan.refusals.push(Refusal {

@@ -45,11 +45,14 @@ impl PassResult<'_> {
         failures(self.outcomes)
     }
 
-    /// How many of the wanted members run, as primary or streaming from it.
+    /// How many of the wanted members run, as primary or streaming from it. Patroni goes on listing
+    /// what a member last wrote about itself, so its pod must be ready, too.
     fn streaming(&self) -> usize {
         let Seen::Present(patroni) = &self.seen.patroni else { return 0 };
-        let names = (0..self.intent.instances).map(|n| format!("{}-{n}", self.intent.identity.name));
-        names.filter(|name| patroni.member(name).is_some_and(Member::is_healthy)).count()
+        let pods = self.seen.pods.present().into_iter().flatten();
+        let wanted = pods.filter(|pod| pod.ordinal < self.intent.instances && !pod.deleting);
+        let ready = wanted.filter(|pod| pod.ready);
+        ready.filter(|pod| patroni.member(&pod.name).is_some_and(Member::is_healthy)).count()
     }
 
     fn creates_stateful_set(&self) -> bool {

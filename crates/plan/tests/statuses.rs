@@ -313,7 +313,10 @@ fn nobody_is_healed_in_doubt() {
         ("two opinions", |seen| seen.leader = Seen::Present("acid-test-1".into())),
         ("Patroni is silent", |seen| seen.patroni = Seen::Unknown("timeout".into())),
         ("Patroni is paused", |seen| patroni_mut(seen).paused = true),
-        ("a rollout goes on", |seen| pods_mut(seen)[0].revision = OLD.into()),
+        ("a rollout goes on, and the pod is older than its trouble", |seen| {
+            pods_mut(seen)[0].revision = OLD.into();
+            pods_mut(seen)[1].age_seconds = 1_000_000;
+        }),
         ("the pods are not known", |seen| seen.pods = Seen::Unknown("timeout".into())),
     ];
     for (what, doubt) in doubts {

@@ -1,0 +1,124 @@
+//! Defects of the planner that the simulated world found, each as the shortest case of it.
+
+mod worlds;
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use matriarch_api::{Condition, PostgresqlStatus};
+use matriarch_cluster::policy::{Healing, PAUSED_ANNOTATION};
+use matriarch_plan::healing::CONDITION;
+use matriarch_plan::status::{self, PassResult};
+use matriarch_plan::{Action, PodSeen, Seen, plan_cluster};
+use serde_json::json;
+use worlds::*;
+
+fn broken(ordinal: u32) -> PodSeen {
+    PodSeen {
+        ready: false,
+        age_seconds: 60,
+        waiting: Some("ImagePullBackOff: no such image".into()),
+        ..pod(ordinal, OLD)
+    }
+}
+
+/// Pods are made in order, so the missing one waited for the broken one, and the planner for the
+/// missing one.
+#[test]
+fn a_broken_pod_that_keeps_the_next_from_being_made_is_replaced() {
+    let intent = intent(3);
+    let mut seen = at_rest(&intent);
+    let pods = pods_mut(&mut seen);
+    pods.truncate(2);
+    pods[1] = broken(1);
+    assert_eq!(actions(&plan_cluster(&intent, &seen)), ["recreate pod acid-test-1"]);
+}
+
+/// The StatefulSet controller would have deleted the new primary, with what only it has.
+#[test]
+fn a_failover_after_the_shrink_raises_the_number_again_until_the_primary_has_moved() {
+    let intent = intent(1);
+    let mut seen = at_rest(&intent);
+    pods_mut(&mut seen).push(pod(1, NEW));
+    seen.leader = Seen::Present("acid-test-1".into());
+    patroni_mut(&mut seen).members = vec![member(0, "replica"), member(1, "leader")];
+    let plan = plan_cluster(&intent, &seen);
+    let raised = plan.steps.iter().any(|step| {
+        matches!(&step.action, Action::Apply { object, .. }
+            if object.kind == "StatefulSet" && object.body["spec"]["replicas"] == json!(2))
+    });
+    assert!(raised, "{plan}");
+    assert!(actions(&plan).contains(&"switch over from acid-test-1 to acid-test-0".to_owned()), "{plan}");
+
+    // Nothing keeps a pod that is on its way out already.
+    pods_mut(&mut seen)[1].deleting = true;
+    let plan = plan_cluster(&intent, &seen);
+    assert!(!plan.steps.iter().any(|step| matches!(step.action, Action::Apply { .. })), "{plan}");
+}
+
+/// Patroni lists its members in any order.
+#[test]
+fn the_order_of_restarts_does_not_follow_patronis_list() {
+    let intent = intent(3);
+    let mut seen = at_rest(&intent);
+    for member in &mut patroni_mut(&mut seen).members {
+        let change = ("max_connections".to_owned(), ("100".to_owned(), "200".to_owned()));
+        member.pending_restart = Some(BTreeMap::from([change]));
+    }
+    let plan = plan_cluster(&intent, &seen);
+    patroni_mut(&mut seen).members.reverse();
+    assert_eq!(actions(&plan_cluster(&intent, &seen)), actions(&plan));
+}
+
+/// A member whose container ended stays in Patroni's list as it was.
+#[test]
+fn a_paused_cluster_with_a_member_down_is_not_said_to_run() {
+    let intent = annotated(2, json!({ PAUSED_ANNOTATION: "true" }));
+    let mut seen = at_rest(&intent);
+    let word = |seen: &matriarch_plan::Observation| {
+        let plan = plan_cluster(&intent, seen);
+        let pass = PassResult { intent: &intent, seen, plan: &plan, outcomes: &[] };
+        let before = PostgresqlStatus { postgres_cluster_status: "Running".into(), ..Default::default() };
+        status::status(&pass, &before, Timestamp::UNIX_EPOCH).postgres_cluster_status
+    };
+    assert_eq!(word(&seen), "Running");
+    pods_mut(&mut seen)[1].ready = false;
+    assert_eq!(word(&seen), "Updating");
+}
+
+/// The replica was perhaps the only pod that clients could reach.
+#[test]
+fn a_primary_in_a_pod_that_is_not_ready_hands_over_before_a_replica_is_touched() {
+    let intent = intent(2);
+    let mut seen = at_rest(&intent);
+    pods_mut(&mut seen)[1].revision = OLD.into();
+    pods_mut(&mut seen)[0] =
+        PodSeen { waiting: Some("CrashLoopBackOff: exit code 1".into()), database_runs: true, ..broken(0) };
+    let plan = plan_cluster(&intent, &seen);
+    assert_eq!(actions(&plan), ["switch over from acid-test-0 to acid-test-1"], "{plan}");
+}
+
+/// The rollout waits for the member that does not stream.
+#[test]
+fn a_trouble_older_than_the_rollout_is_healed_during_it() {
+    let mut intent = intent(3);
+    intent.policy.healing = Healing::Reinitialize;
+    let mut seen = at_rest(&intent);
+    seen.now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1_000_000);
+    let since = status::seconds(seen.now - SignedDuration::from_secs(400));
+    seen.status.conditions.push(Condition {
+        type_: CONDITION.into(),
+        status: "False".into(),
+        message: format!("acid-test-2 does not stream since {since}: Patroni says it is \"running\""),
+        ..Condition::default()
+    });
+    patroni_mut(&mut seen).members[2].state = "running".into();
+    pods_mut(&mut seen).iter_mut().for_each(|pod| pod.age_seconds = 1000);
+    // The template is no suspect where the pod is younger than its trouble.
+    pods_mut(&mut seen)[0].revision = OLD.into();
+    pods_mut(&mut seen)[2].age_seconds = 60;
+    assert_eq!(actions(&plan_cluster(&intent, &seen)), ["copy the data of acid-test-2 anew"]);
+    // It is where the member streamed before its pod was made.
+    pods_mut(&mut seen)[2].age_seconds = 1000;
+    assert_eq!(actions(&plan_cluster(&intent, &seen)), Vec::<String>::new());
+}
