@@ -1,17 +1,27 @@
-//! A history: a cluster is created, changed and deleted, while sources fail, pods die and
-//! the operator crashes between any two steps. Properties are checked at every step.
+//! A history: the operator's loop, as the real one has it, in a world where things go wrong.
 
-use matriarch_cluster::{Cluster, Intent, render};
-use matriarch_plan::{Action, Executor, Observation, Plan, Risk, Seen, plan_cluster, plan_deletion};
+use std::sync::Arc;
+use std::time::Duration;
+
+use matriarch_plan::scheduler::{Key, Next, Pace, Scheduler, Verdict, Why};
+use matriarch_plan::status::{PassResult, status};
+use matriarch_plan::{Action, Executor, Observation, Outcome, Plan, Step, plan_cluster, plan_deletion};
 use matriarch_settings::Settings;
-use serde_json::{Value, json};
 
-use crate::observe::observe;
+use crate::defect::{Defect, Saboteur};
+use crate::eyes::{Eyes, Trouble};
+use crate::judge::{Ground, Judge, Retention};
 use crate::seed::Seed;
-use crate::world::{BROKEN_IMAGE, World};
+use crate::variant::{Rendered, Renderings, Variant};
+use crate::world::World;
+use crate::{properties, script};
 
-/// Passes within which a cooperative world must settle.
-const PASSES_TO_SETTLE: u32 = 300;
+/// Name of the cluster.
+pub const CLUSTER: &str = "acid-sim";
+/// Turns within one second of the virtual clock.
+const TURNS_PER_SECOND: u32 = 4;
+/// Seconds for which a former leader may still finish its plan.
+const GHOST_SECONDS: u64 = 6;
 
 /// A property that did not hold.
 #[derive(Debug)]
@@ -26,221 +36,386 @@ pub struct Failure {
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "seed {}: {}", self.seed, self.property)?;
-        self.timeline.iter().rev().take(40).rev().try_for_each(|line| writeln!(f, "{line}"))
+        let shown = self.timeline.len().saturating_sub(200);
+        self.timeline[shown..].iter().try_for_each(|line| writeln!(f, "{line}"))?;
+        writeln!(f, "seed {}: {}", self.seed, self.property)
     }
 }
 
 /// What a history came to.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct History {
     /// Passes made.
-    pub passes: u32,
-    /// Disruptive steps taken.
-    pub disruptions: u32,
-}
-
-struct Run {
-    number: u64,
-    seed: Seed,
-    world: World,
-    settings: Settings,
-    timeline: Vec<String>,
-    history: History,
+    pub passes: u64,
+    /// Steps that took effect.
+    pub effects: u64,
+    /// Pods deleted, restarts and switchovers.
+    pub disruptions: u64,
+    /// Seconds of the virtual clock.
+    pub seconds: u64,
 }
 
 /// Runs the history of a seed.
 ///
 /// # Errors
 /// The first property that did not hold, with the timeline.
-pub fn run(number: u64) -> Result<History, Failure> {
-    let mut run = Run {
-        number,
-        seed: Seed::new(number),
-        world: World::new("acid-sim"),
-        settings: Settings::default(),
-        timeline: Vec::new(),
-        history: History::default(),
+pub fn run(number: u64, renderings: &Renderings, defect: Option<Defect>) -> Result<History, Box<Failure>> {
+    let attempt = |recorded| {
+        let mut run = Run::new(number, renderings, defect, recorded);
+        let result = script::play(&mut run);
+        (result, run)
     };
-    let instances = 1 + run.seed.below(3);
-    let mut manifest = manifest(instances);
-    run.settle(&manifest, 20)?;
-    manifest["spec"]["dockerImage"] = json!(BROKEN_IMAGE);
-    run.disturb(&manifest, 40)?;
-    let broken = run.world.pods.values().filter(|pod| pod.is_broken()).count();
-    run.check(broken <= 1, "a bad image costs at most one member")?;
-    manifest["spec"]["dockerImage"] = json!("registry.example/instance:2");
-    run.settle(&manifest, 20)?;
-    manifest["spec"]["numberOfInstances"] = json!(1 + run.seed.below(3));
-    run.settle(&manifest, 20)?;
-    let pods: Vec<String> = run.world.pods.values().map(|pod| pod.uid.clone()).collect();
-    manifest["spec"]["volume"]["size"] = json!("2Gi");
-    run.settle_quietly(&manifest)?;
-    let after: Vec<String> = run.world.pods.values().map(|pod| pod.uid.clone()).collect();
-    run.check(pods == after, "pods stay when the StatefulSet is replaced")?;
-    run.delete(&manifest)?;
-    Ok(run.history)
+    let (result, run) = attempt(false);
+    if result.is_ok() {
+        return Ok(run.history());
+    }
+    // The same again, told.
+    let (result, run) = attempt(true);
+    let property = result.err().unwrap_or_else(|| "a seed gives one history".to_owned());
+    Err(Box::new(Failure { seed: number, property, timeline: run.timeline.unwrap_or_default() }))
 }
 
-fn manifest(instances: u64) -> Value {
-    json!({
-    "apiVersion": "acid.zalan.do/v1", "kind": "postgresql",
-    "metadata": {"name": "acid-sim", "namespace": "sim", "uid": "1", "generation": 1},
-    "spec": {
-        "teamId": "acid", "numberOfInstances": instances, "volume": {"size": "1Gi"},
-        "postgresql": {"version": "17", "parameters": {"work_mem": "8MB"}},
-        "dockerImage": "registry.example/instance:1",
-        "users": {"owner": ["createdb"], "app": null}, "databases": {"app": "owner"},
-    }})
+/// A former leader that does not know yet that it is one.
+struct Ghost {
+    executor: Executor,
+    rendered: Arc<Rendered>,
+    as_of: u64,
+    deletes: bool,
+    until: u64,
 }
 
-impl Run {
-    fn check(&self, holds: bool, property: &str) -> Result<(), Failure> {
-        if holds {
-            return Ok(());
-        }
-        Err(Failure { seed: self.number, property: property.to_owned(), timeline: self.timeline.clone() })
-    }
+/// A history in progress.
+pub struct Run<'a> {
+    renderings: &'a Renderings,
+    /// Choices of the history.
+    pub seed: Seed,
+    /// The world.
+    pub world: World,
+    /// What is counted, and what must hold.
+    pub judge: Judge,
+    /// The manifest as it stands.
+    pub rendered: Arc<Rendered>,
+    /// By what the operator deletes.
+    pub settings: Settings,
+    /// The last plan, when it was made without trouble and nothing disturbed it.
+    pub last: Option<Plan>,
+    saboteur: Option<Saboteur>,
+    timeline: Option<Vec<String>>,
+    /// The manifest as the operator knows it, and when it hears of the newest.
+    known: (Arc<Rendered>, bool),
+    heard_at: Option<u64>,
+    eyes: Eyes,
+    scheduler: Scheduler,
+    heard_version: u64,
+    ghost: Option<Ghost>,
+    passes: u64,
+}
 
-    fn intent(&self, manifest: &Value) -> Result<Intent, Failure> {
-        match Cluster::validate(manifest, &self.settings) {
-            Ok(cluster) => Ok(render(&cluster, &self.settings)),
-            Err(problems) => Err(Failure {
-                seed: self.number,
-                property: format!("the manifest is accepted: {problems:?}"),
-                timeline: self.timeline.clone(),
-            }),
-        }
-    }
+fn key() -> Key {
+    Key::new("sim", CLUSTER)
+}
 
-    /// Passes with faults, and then without until nothing is left to do.
-    fn settle(&mut self, manifest: &Value, faulty_passes: u32) -> Result<(), Failure> {
-        self.disturb(manifest, faulty_passes)?;
-        let intent = self.intent(manifest)?;
-        for _ in 0..PASSES_TO_SETTLE {
-            if self.pass(&intent, 0)?.is_settled() {
-                let up = self.world.pods.values().filter(|pod| pod.is_up()).count();
-                return self.check(up == intent.instances as usize, "a settled cluster has all members");
-            }
-        }
-        self.check(false, "a cooperative world settles")
-    }
-
-    /// As [`Self::settle`], with sources that fail but pods that do not.
-    fn settle_quietly(&mut self, manifest: &Value) -> Result<(), Failure> {
-        let intent = self.intent(manifest)?;
-        for _ in 0..20 {
-            self.pass(&intent, 10)?;
-        }
-        self.settle(manifest, 0)
-    }
-
-    fn disturb(&mut self, manifest: &Value, passes: u32) -> Result<(), Failure> {
-        let intent = self.intent(manifest)?;
-        for _ in 0..passes {
-            self.pass(&intent, 10)?;
-            if self.seed.chance(3) {
-                self.crash_a_pod();
-            }
-        }
-        Ok(())
-    }
-
-    fn crash_a_pod(&mut self) {
-        let count = self.world.pods.len() as u64;
-        let victim = usize::try_from(self.seed.below(count)).unwrap_or(0);
-        if let Some(pod) = self.world.pods.values_mut().nth(victim) {
-            pod.starting = pod.starting.max(3);
-            self.timeline.push("a pod crashes".to_owned());
+impl<'a> Run<'a> {
+    fn new(number: u64, renderings: &'a Renderings, defect: Option<Defect>, recorded: bool) -> Self {
+        let mut seed = Seed::new(number);
+        let world = World::new(CLUSTER, Seed::new(seed.draw()));
+        // Replaced by the first edit.
+        let rendered = Arc::new(Rendered::default());
+        Self {
+            renderings,
+            seed,
+            world,
+            judge: Judge::default(),
+            known: (Arc::clone(&rendered), false),
+            rendered,
+            settings: Settings::default(),
+            last: None,
+            saboteur: defect.map(Saboteur::new),
+            timeline: recorded.then(Vec::new),
+            heard_at: None,
+            eyes: Eyes::default(),
+            scheduler: Scheduler::new(pace()),
+            heard_version: 0,
+            ghost: None,
+            passes: 0,
         }
     }
 
-    fn pass(&mut self, intent: &Intent, faults: u64) -> Result<Plan, Failure> {
-        let seen = observe(&self.world, intent, &mut self.seed, faults);
-        let plan = plan_cluster(intent, &seen);
-        self.timeline.push(plan.to_string());
-        self.check(plan.disruptive_steps() <= 1, "at most one disruptive step per plan")?;
-        self.check(plan == plan_cluster(intent, &seen), "planning is deterministic")?;
-        self.check_disruption(intent, &plan, &seen)?;
-        self.act(&plan, faults)?;
+    fn history(&self) -> History {
+        History {
+            passes: self.passes,
+            effects: u64::from(self.judge.effects),
+            disruptions: u64::from(self.judge.disruptions),
+            seconds: self.world.now,
+        }
+    }
+
+    /// Writes a line into the timeline, if one is kept.
+    pub fn tell(&mut self, line: impl FnOnce() -> String) {
+        let Some(timeline) = &mut self.timeline else { return };
+        let line = line();
+        // A wait is said once.
+        let same = timeline.last().is_some_and(|last| last.get(6..) == Some(line.as_str()));
+        if !same {
+            timeline.push(format!("{:>5} {line}", self.world.now));
+        }
+    }
+
+    /// What the manifest becomes.
+    pub fn rendering(&self, variant: Variant) -> Result<Arc<Rendered>, String> {
+        self.renderings.of(CLUSTER, variant)
+    }
+
+    /// Somebody changes the manifest; the operator hears of it after so many seconds.
+    pub fn edit(&mut self, rendered: Arc<Rendered>, delay: u64) {
+        self.tell(|| format!("the manifest becomes {:?}", rendered.variant));
+        let shrinks = rendered.intent.instances < self.rendered.intent.instances;
+        self.judge.edit(self.world.now, shrinks);
+        self.rendered = rendered;
+        self.heard_at = Some(self.world.now + delay);
+        self.last = None;
+    }
+
+    /// Somebody deletes the manifest; what the settings keep stays.
+    pub fn delete(&mut self, keeps: Retention, delay: u64) {
+        self.tell(|| format!("the manifest is deleted; kept: {keeps:?}"));
+        self.judge.edit(self.world.now, false);
+        self.judge.keeps = keeps;
+        self.settings.enable_secrets_deletion = !keeps.secrets;
+        self.settings.enable_persistent_volume_claim_deletion = !keeps.claims;
+        self.world.manifest.deleting = true;
+        self.world.manifest.gone |= !self.world.manifest.finalizer;
+        self.heard_at = Some(self.world.now + delay);
+        self.last = None;
+    }
+
+    /// The operator is killed and started again; its plan may go on for a moment elsewhere.
+    pub fn restart_operator(&mut self) {
+        self.tell(|| "the operator starts anew".to_owned());
+        self.eyes = Eyes::default();
+        self.scheduler = Scheduler::new(pace());
+        self.scheduler.wake(&key(), Why::Start, self.time());
+        self.hear_manifest();
+    }
+
+    fn hear_manifest(&mut self) {
+        self.heard_at = None;
+        self.known = (Arc::clone(&self.rendered), self.world.manifest.deleting);
+    }
+
+    /// All that went wrong has ended.
+    pub fn calm(&mut self) {
+        self.ghost = None;
+        self.heard_at = self.heard_at.map(|_| self.world.now);
+    }
+
+    fn time(&self) -> Duration {
+        Duration::from_secs(self.world.now)
+    }
+
+    /// One second: the world, then the operator.
+    ///
+    /// # Errors
+    /// A property that does not hold.
+    pub fn second(&mut self, storm: bool) -> Result<(), String> {
         self.world.tick();
-        self.history.passes += 1;
-        Ok(plan)
-    }
-
-    fn check_disruption(&mut self, intent: &Intent, plan: &Plan, seen: &Observation) -> Result<(), Failure> {
-        for step in &plan.steps {
-            self.check(!step.because.is_empty(), "every step has a reason")?;
-            self.check(
-                !matches!(&step.action, Action::Delete { key, .. }
-                    if !intent.unwanted.iter().any(|unwanted| unwanted.name == key.name)),
-                "nothing wanted is removed while the manifest stands",
-            )?;
-            if step.action.risk() != Risk::Disruptive {
-                continue;
-            }
-            self.history.disruptions += 1;
-            if let Action::DeletePod { name, .. } = &step.action {
-                let primary = seen.primary();
-                let is_primary = primary.present() == Some(name);
-                self.check(
-                    !is_primary || self.world.pods.len() == 1,
-                    "the primary is not recreated while there is a replica",
-                )?;
-                let broken = seen
-                    .pods
-                    .present()
-                    .into_iter()
-                    .flatten()
-                    .any(|pod| pod.name == *name && pod.waiting.is_some());
-                self.check(
-                    broken || matches!(primary, Seen::Present(_)),
-                    "no running pod is recreated while the primary is unknown",
-                )?;
-            }
+        if let Some(harm) = self.world.harm.take() {
+            return Err(harm);
+        }
+        self.ghost_acts()?;
+        self.hear(storm);
+        for _ in 0..TURNS_PER_SECOND {
+            let Some(turn) = self.scheduler.start(self.time()) else { break };
+            let verdict = self.pass(storm)?;
+            self.scheduler.finished(&turn.key, verdict, self.time());
         }
         Ok(())
     }
 
-    /// Takes the steps; in a faulty world the operator may die after any of them.
-    fn act(&mut self, plan: &Plan, faults: u64) -> Result<(), Failure> {
+    /// Events; in a storm some are late and some are lost.
+    fn hear(&mut self, storm: bool) {
+        if self.heard_at.is_some_and(|at| at <= self.world.now) {
+            self.hear_manifest();
+            let why = if self.known.1 { Why::Deletion } else { Why::Manifest };
+            self.scheduler.wake(&key(), why, self.time());
+        }
+        if self.heard_version == self.world.version || (storm && self.seed.chance(15)) {
+            return;
+        }
+        self.heard_version = self.world.version;
+        if !(storm && self.seed.chance(10)) {
+            self.scheduler.wake(&key(), Why::Event("Pod"), self.time());
+        }
+    }
+
+    /// One pass, as the operator makes it.
+    fn pass(&mut self, storm: bool) -> Result<Verdict, String> {
+        let (rendered, deletes) = self.known.clone();
+        if deletes && !self.world.manifest.finalizer {
+            return Ok(Next::Asleep.into());
+        }
+        let trouble = if storm { Trouble { silent: 3, lags: 3 } } else { Trouble::default() };
+        self.eyes.look(&self.world, &rendered, &mut self.seed, trouble, deletes);
+        let mut plan = self.planned(&rendered, deletes);
+        self.passes += 1;
+        if self.seed.chance(3) && self.saboteur.is_none() {
+            let settings = &self.settings;
+            let again = |sight: &Observation| plan_for(&rendered, settings, deletes, sight);
+            properties::check(&self.eyes, &plan, &mut self.seed, again)?;
+        }
+        if let Some(saboteur) = &mut self.saboteur {
+            saboteur.plan(&rendered, &self.eyes.sight, deletes, &mut plan);
+        }
+        self.tell(|| plan.to_string());
+        self.judge.plan(&plan)?;
+        let outcomes = self.act(&plan, &rendered, deletes, storm)?;
+        let failed = outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Failed(_)));
+        let next = verdict(&plan, failed);
+        if !deletes && (!outcomes.is_empty() || plan.steps.is_empty()) {
+            self.report(&rendered, &plan, &outcomes)?;
+        }
+        self.last = Some(plan);
+        Ok(next.into())
+    }
+
+    /// Writes the status, as the operator does after each pass.
+    fn report(
+        &mut self,
+        rendered: &Rendered,
+        plan: &Plan,
+        outcomes: &[(Step, Outcome)],
+    ) -> Result<(), String> {
+        let now = self.world.moment(self.world.now);
+        let result = PassResult { intent: &rendered.intent, seen: &self.eyes.sight, plan, outcomes };
+        let after = status(&result, &self.world.status, now);
+        let is_fresh = self.eyes.as_of() == self.world.now && self.world.last_blow < self.world.now;
+        if self.saboteur.is_none() && is_fresh {
+            self.judge.status(&self.world, rendered, &after)?;
+        }
+        if after != self.world.status {
+            self.judge.effects += 1;
+            self.world.status = after;
+        }
+        Ok(())
+    }
+
+    fn planned(&mut self, rendered: &Rendered, deletes: bool) -> Plan {
+        let Some(saboteur) = &mut self.saboteur else {
+            return plan_for(rendered, &self.settings, deletes, &self.eyes.sight);
+        };
+        let mut sight = self.eyes.sight.clone();
+        saboteur.sight(rendered, &mut sight);
+        plan_for(rendered, &saboteur.settings(&self.settings), deletes, &sight)
+    }
+
+    /// Takes the steps. The operator may die before or after any of them.
+    fn act(
+        &mut self,
+        plan: &Plan,
+        rendered: &Arc<Rendered>,
+        deletes: bool,
+        storm: bool,
+    ) -> Result<Vec<(Step, Outcome)>, String> {
         let mut executor = Executor::new(plan);
+        let as_of = self.eyes.as_of();
+        let ground = Ground { rendered, as_of, deletes };
         while let Some(step) = executor.next_step() {
             let action = step.action.clone();
-            let outcome = self.world.take(&action);
-            self.timeline.push(format!("  {action}: {outcome:?}"));
-            executor.record(outcome);
-            if faults > 0 && self.seed.chance(5) {
-                self.timeline.push("the operator dies".to_owned());
-                return Ok(());
+            let dies = storm && self.seed.chance(3);
+            let before = dies && self.seed.chance(50);
+            if !before {
+                let outcome = self.perform(&action, ground, storm)?;
+                executor.record(outcome);
+            }
+            if dies {
+                let lives_on = self.seed.chance(40);
+                let until = self.world.now + GHOST_SECONDS;
+                let rendered = Arc::clone(rendered);
+                if before {
+                    // The request is on its way when the process ends.
+                    executor = Executor::new(plan);
+                }
+                self.ghost = lives_on.then_some(Ghost { executor, rendered, as_of, deletes, until });
+                self.restart_operator();
+                return Ok(Vec::new());
             }
         }
+        Ok(executor.finish())
+    }
+
+    /// The former leader takes its next step.
+    fn ghost_acts(&mut self) -> Result<(), String> {
+        let Some(mut ghost) = self.ghost.take() else { return Ok(()) };
+        if ghost.until < self.world.now || self.seed.chance(30) {
+            return Ok(());
+        }
+        let Some(action) = ghost.executor.next_step().map(|step| step.action.clone()) else { return Ok(()) };
+        self.tell(|| "the former leader acts:".to_owned());
+        let rendered = Arc::clone(&ghost.rendered);
+        let ground = Ground { rendered: &rendered, as_of: ghost.as_of, deletes: ghost.deletes };
+        let outcome = self.perform(&action, ground, true)?;
+        ghost.executor.record(outcome);
+        self.ghost = Some(ghost);
         Ok(())
     }
 
-    fn delete(&mut self, manifest: &Value) -> Result<(), Failure> {
-        let intent = self.intent(manifest)?;
-        for pass in 0..PASSES_TO_SETTLE {
-            let faults = if pass < 20 { 10 } else { 0 };
-            let seen = observe(&self.world, &intent, &mut self.seed, faults);
-            let plan = plan_deletion(&intent, &self.settings, &seen);
-            self.timeline.push(plan.to_string());
-            let ends = plan.steps.iter().any(|step| step.action == Action::RemoveFinalizer);
-            let empty =
-                self.world.pods.is_empty() && self.world.claims.is_empty() && self.world.secrets.is_empty();
-            self.check(!ends || empty, "the finalizer goes last")?;
-            self.act(&plan, faults)?;
-            self.world.tick();
-            if !self.world.finalizer {
-                return self.check(
-                    self.world
-                        .objects
-                        .keys()
-                        .all(|key| matches!(key.kind.as_str(), "ServiceAccount" | "RoleBinding")),
-                    "only the shared account and its binding remain",
-                );
+    /// One effect, with what can go wrong on the way to it and back.
+    fn perform(&mut self, action: &Action, ground: Ground<'_>, storm: bool) -> Result<Outcome, String> {
+        let action = match &self.saboteur {
+            Some(saboteur) => saboteur.action(&self.world, action),
+            None => action.clone(),
+        };
+        let luck = if storm { self.seed.below(100) } else { 100 };
+        let outcome = match luck {
+            0..2 => Outcome::Outdated("409 conflict".to_owned()),
+            2..4 => Outcome::Failed("500 internal error".to_owned()),
+            4..6 => Outcome::Failed("429 too many requests".to_owned()),
+            6..10 => {
+                self.effect(&action, ground)?;
+                Outcome::Failed("timeout".to_owned())
             }
-        }
-        self.check(false, "a deletion completes")
+            10..12 => {
+                // A client that tries again.
+                self.effect(&action, ground)?;
+                self.effect(&action, ground)?
+            }
+            _ => self.effect(&action, ground)?,
+        };
+        self.tell(|| format!("  {action}: {outcome:?}"));
+        Ok(match &mut self.saboteur {
+            Some(saboteur) => saboteur.outcome(&action, outcome),
+            None => outcome,
+        })
     }
+
+    fn effect(&mut self, action: &Action, ground: Ground<'_>) -> Result<Outcome, String> {
+        self.judge.before(&self.world, action, ground)?;
+        let outcome = self.world.take(action);
+        self.judge.after(action, &outcome);
+        Ok(outcome)
+    }
+}
+
+fn plan_for(rendered: &Rendered, settings: &Settings, deletes: bool, sight: &Observation) -> Plan {
+    if deletes {
+        plan_deletion(&rendered.intent, settings, sight)
+    } else {
+        plan_cluster(&rendered.intent, sight)
+    }
+}
+
+/// As the operator's pass ends.
+fn verdict(plan: &Plan, failed: bool) -> Next {
+    let gate = plan.gates.iter().map(|gate| gate.look_again_seconds).min();
+    match (failed, plan.steps.is_empty() || plan.paused, gate) {
+        (true, ..) => Next::Failed,
+        (false, false, _) => Next::Again,
+        (false, true, Some(seconds)) => Next::Waiting(Duration::from_secs(u64::from(seconds))),
+        (false, true, None) => Next::Settled,
+    }
+}
+
+/// The real one, but for a resync that comes within a history.
+fn pace() -> Pace {
+    Pace { resync: Duration::from_secs(60), ..Pace::default() }
 }

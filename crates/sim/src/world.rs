@@ -1,80 +1,163 @@
-//! State of the simulated world and what changes it: actions of ours, and time.
+//! Everything that exists in the simulated world, and time. One tick is a second of the virtual
+//! clock; what happens in it is drawn from the world's seed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use matriarch_plan::{Action, ObjectKey, ObjectSeen, Outcome, SecretSeen};
-use matriarch_sql::{Catalog, CatalogRole, Contents, SeenSchema, Statement};
-use serde_json::{Value, json};
+use jiff::{SignedDuration, Timestamp};
+use matriarch_api::PostgresqlStatus;
+use matriarch_cluster::Level;
+use matriarch_plan::{ObjectKey, SecretSeen};
+use matriarch_sql::Catalog;
+use serde_json::Value;
 
-use crate::inside;
+use crate::controller::Controlled;
+use crate::patroni::Patroni;
+use crate::pods::{Claim, Node, Phase, Pod, Postgres, Spoilt};
+use crate::seed::Seed;
+use crate::store::Store;
+use crate::variant::{MANIFEST_UID, Rendered};
 
-/// An image that no node can pull.
-pub const BROKEN_IMAGE: &str = "registry.example/none:broken";
+/// The first second of the virtual clock, since 1970.
+const FIRST: i64 = 1_800_000_000;
+/// Nodes of the world.
+pub const NODES: usize = 3;
+/// Seconds after which the leader lock of a silent leader can be taken.
+pub const TTL: u64 = 15;
+/// Bytes that the primary writes in a second.
+pub const WRITTEN: u64 = 100_000;
+/// Patroni's `maximum_lag_on_failover`.
+pub const MOST_LAG: u64 = 1_048_576;
 
-/// A database pod.
-#[derive(Clone, Debug)]
-pub struct Pod {
-    /// Uid.
-    pub uid: String,
-    /// The template it was made from.
-    pub template: Value,
-    /// Name of that template's revision.
-    pub revision: String,
-    /// Ticks until it runs and streams; ignored when its image is broken.
-    pub starting: u32,
-    /// Ticks until it is gone, once deleted.
-    pub terminating: Option<u32>,
+/// The manifest, as far as it is not what it asks for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ManifestState {
+    /// Our finalizer stands in it.
+    pub finalizer: bool,
+    /// It has a deletionTimestamp.
+    pub deleting: bool,
+    /// It is gone.
+    pub gone: bool,
 }
 
-impl Pod {
-    /// Whether the image can never start.
-    pub fn is_broken(&self) -> bool {
-        self.template["spec"]["containers"][0]["image"] == BROKEN_IMAGE
-    }
-
-    /// Whether it runs, is ready and streams.
-    pub fn is_up(&self) -> bool {
-        self.starting == 0 && self.terminating.is_none() && !self.is_broken()
-    }
+/// A Secret with credentials.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// What the operator sees.
+    pub seen: SecretSeen,
+    /// The rendered Secret.
+    pub body: Value,
 }
 
 /// Everything that exists.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct World {
     /// Name of the cluster.
     pub cluster: String,
-    /// Objects other than Secrets and pods.
-    pub objects: BTreeMap<ObjectKey, ObjectSeen>,
-    /// Credentials.
-    pub secrets: BTreeMap<String, SecretSeen>,
+    /// The virtual clock, in seconds.
+    pub now: u64,
+    /// Grows when something changes that the operator is told of.
+    pub version: u64,
+    /// Objects.
+    pub store: Store,
+    /// The StatefulSet as its controller knows it.
+    pub set: Option<Controlled>,
+    /// Templates by name of their revision.
+    pub revisions: BTreeMap<String, Arc<Value>>,
     /// Pods by ordinal.
     pub pods: BTreeMap<u32, Pod>,
-    /// Claims by name, with uid.
-    pub claims: BTreeMap<String, String>,
-    /// Holder of the leader lock.
-    pub leader: Option<String>,
-    /// Patroni's dynamic configuration.
-    pub config: Option<Value>,
+    /// Claims by ordinal.
+    pub claims: BTreeMap<u32, Claim>,
+    /// Credentials by name.
+    pub secrets: BTreeMap<String, Credentials>,
+    /// Nodes.
+    pub nodes: [Node; NODES],
+    /// Patroni.
+    pub patroni: Patroni,
     /// Catalog of the database.
     pub catalog: Catalog,
-    /// Our finalizer stands in the manifest.
-    pub finalizer: bool,
-    /// User lists of poolers that were written.
-    pub user_lists: BTreeSet<String>,
-    /// The StatefulSet was deleted without its pods.
-    pub orphaned: bool,
-    next_uid: u64,
+    /// Grows when the catalog changes.
+    pub catalog_version: u64,
+    /// The manifest.
+    pub manifest: ManifestState,
+    /// Replicas that follow slowly, until then.
+    pub slow: BTreeMap<u32, u64>,
+    /// When a member last went down, or the leader changed, for a reason that is not ours.
+    pub last_blow: u64,
+    /// What the API server said, where a pod could not be made.
+    pub creation_refused: Option<String>,
+    /// The status in the manifest.
+    pub status: PostgresqlStatus,
+    /// What we did and must not have done; found by the world itself.
+    pub harm: Option<String>,
+    /// Delays.
+    pub seed: Seed,
 }
 
 impl World {
     /// An empty world for a cluster of this name.
-    pub fn new(cluster: &str) -> Self {
-        Self { cluster: cluster.to_owned(), ..Self::default() }
+    pub fn new(cluster: &str, seed: Seed) -> Self {
+        Self {
+            cluster: cluster.to_owned(),
+            now: 1,
+            version: 1,
+            store: Store::default(),
+            set: None,
+            revisions: BTreeMap::new(),
+            pods: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            nodes: [Node::default(); NODES],
+            patroni: Patroni::default(),
+            catalog: Catalog::default(),
+            catalog_version: 1,
+            manifest: ManifestState::default(),
+            slow: BTreeMap::new(),
+            last_blow: 0,
+            creation_refused: None,
+            status: PostgresqlStatus::default(),
+            harm: None,
+            seed,
+        }
     }
 
-    fn uid(&mut self) -> String {
-        self.next_uid += 1;
-        format!("uid-{}", self.next_uid)
+    /// A world in which the original has made the cluster, at its level of rendering.
+    pub fn of_the_original(cluster: &str, rendered: &Rendered, seed: Seed) -> Self {
+        let mut world = Self::new(cluster, seed);
+        for object in rendered.intent.objects_at(Level::ORIGINAL) {
+            if rendered.secrets.contains(&object.name) {
+                continue;
+            }
+            world.store.create_as_original(object);
+        }
+        for secret in &rendered.intent.secrets {
+            world.create_secret(secret);
+        }
+        for _ in 0..120 {
+            world.tick();
+        }
+        world
+    }
+
+    /// A delay in seconds: at least `least`, below `least + spread`.
+    pub fn soon(&mut self, least: u64, spread: u64) -> u64 {
+        self.now + least + self.seed.below(spread)
+    }
+
+    /// The moment of the virtual clock.
+    pub fn moment(&self, second: u64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_secs(FIRST + i64::try_from(second).unwrap_or(0))
+    }
+
+    /// Something changed that the operator is told of.
+    pub fn changed(&mut self) {
+        self.version += 1;
+    }
+
+    /// A member went down, or the leader changed, and not by us.
+    pub fn blow(&mut self) {
+        self.last_blow = self.now;
+        self.changed();
     }
 
     /// The pod's name.
@@ -82,258 +165,128 @@ impl World {
         format!("{}-{ordinal}", self.cluster)
     }
 
-    fn ordinal(&self, name: &str) -> Option<u32> {
-        name.strip_prefix(&format!("{}-", self.cluster))?.parse().ok()
+    /// The ordinal of a pod of this name.
+    pub fn ordinal(&self, name: &str) -> Option<u32> {
+        name.strip_prefix(self.cluster.as_str())?.strip_prefix('-')?.parse().ok()
     }
 
-    /// Whether the pod of this name runs.
-    pub fn is_up(&self, name: &str) -> bool {
-        self.ordinal(name).and_then(|ordinal| self.pods.get(&ordinal)).is_some_and(Pod::is_up)
+    /// Name of the claim of an ordinal.
+    pub fn claim_name(&self, ordinal: u32) -> String {
+        format!("pgdata-{}-{ordinal}", self.cluster)
     }
 
-    /// Carries out an action.
-    pub fn take(&mut self, action: &Action) -> Outcome {
-        match action {
-            Action::AddFinalizer => self.finalizer = true,
-            Action::RemoveFinalizer => self.finalizer = false,
-            Action::Apply { object, .. } | Action::CreateOnce(object) => {
-                let key = ObjectKey::new(&object.kind, &object.name);
-                let uid = match self.objects.get(&key) {
-                    Some(live) => live.uid.clone(),
-                    None => self.uid(),
-                };
-                if key.kind == "StatefulSet" {
-                    self.orphaned = false;
-                }
-                self.objects.insert(key, ObjectSeen { uid, body: object.body.clone() });
-            }
-            Action::ReplaceStatefulSet { object, uid } => {
-                self.orphaned = true;
-                return self.delete(&ObjectKey::new(&object.kind, &object.name), uid);
-            }
-            Action::Replace { object, uid } => {
-                return self.delete(&ObjectKey::new(&object.kind, &object.name), uid);
-            }
-            Action::WriteUserList { pooler, .. } => {
-                let object = &pooler.user_list;
-                self.user_lists.insert(object.name.clone());
-                let key = ObjectKey::new(&object.kind, &object.name);
-                let uid = self.uid();
-                self.objects.insert(key, ObjectSeen { uid, body: object.body.clone() });
-            }
-            // Owners of fields, annotations and sources of passwords are not simulated.
-            Action::AdoptFields { .. } | Action::PatchMetadata { .. } | Action::CopyPassword(_) => {}
-            Action::CreateSecret(secret) => {
-                let uid = self.uid();
-                let username = secret.username.clone();
-                let seen = SecretSeen { uid, username, has_password: true, ..SecretSeen::default() };
-                self.secrets.entry(secret.object.name.clone()).or_insert(seen);
-            }
-            Action::Delete { key, uid } => return self.delete(key, uid),
-            Action::DeletePod { name, uid, .. } => return self.delete_pod(name, uid),
-            Action::Switchover { from, to } => {
-                if self.leader.as_ref() != Some(from) || !self.is_up(to) {
-                    return Outcome::Failed("412 no healthy candidate".to_owned());
-                }
-                self.leader = Some(to.clone());
-            }
-            Action::PatchPatroniConfig(patch) => match &mut self.config {
-                Some(config) => merge(config, patch),
-                None => return Outcome::Failed("503 no configuration".to_owned()),
-            },
-            // Members that do not stream are not simulated.
-            Action::RestartMember { .. } | Action::Reinitialize { .. } | Action::DeleteClaim { .. } => {}
-            Action::Sql(statement) => return self.execute(statement),
-        }
-        Outcome::Applied
+    /// Whether this member serves.
+    pub fn is_up(&self, ordinal: u32) -> bool {
+        self.pods.get(&ordinal).is_some_and(Pod::is_up)
     }
 
-    fn delete(&mut self, key: &ObjectKey, uid: &str) -> Outcome {
-        match key.kind.as_str() {
-            "Secret" => drop(self.secrets.remove(&key.name)),
-            "PersistentVolumeClaim" => drop(self.claims.remove(&key.name)),
-            "ConfigMap" => self.forget_patroni(&key.name),
-            _ => match self.objects.get(key) {
-                Some(live) if live.uid != uid => return Outcome::Outdated("another uid".to_owned()),
-                _ => drop(self.objects.remove(key)),
-            },
-        }
-        Outcome::Applied
+    /// How many members serve.
+    pub fn members_up(&self) -> usize {
+        self.pods.values().filter(|pod| pod.is_up()).count()
     }
 
-    fn forget_patroni(&mut self, name: &str) {
-        if name.ends_with("-leader") {
-            self.leader = None;
-        } else {
-            self.config = None;
-        }
+    /// The key of the StatefulSet.
+    pub fn set_key(&self) -> ObjectKey {
+        ObjectKey::new("StatefulSet", &self.cluster)
     }
 
-    fn delete_pod(&mut self, name: &str, uid: &str) -> Outcome {
-        let pod = self.ordinal(name).and_then(|ordinal| self.pods.get_mut(&ordinal));
-        match pod {
-            Some(pod) if pod.uid == uid => {
-                pod.terminating.get_or_insert(2);
-                Outcome::Applied
-            }
-            _ => Outcome::Outdated("another pod".to_owned()),
-        }
-    }
-
-    fn execute(&mut self, statement: &Statement) -> Outcome {
-        if !self.leader.clone().is_some_and(|leader| self.is_up(&leader)) {
-            return Outcome::Failed("connection refused".to_owned());
-        }
-        match statement {
-            Statement::CreateRole { role, flags, password, .. } => {
-                let live = CatalogRole {
-                    flags: *flags,
-                    verifier: password.as_ref().map(|_| "set".to_owned()),
-                    ..CatalogRole::default()
-                };
-                self.catalog.roles.insert(role.clone(), live);
-            }
-            Statement::CreateDatabase { name, owner } | Statement::AlterDatabaseOwner { name, owner } => {
-                if !self.catalog.roles.contains_key(owner) {
-                    return Outcome::Failed(format!("role {owner} does not exist"));
-                }
-                self.catalog.connectable.insert(name.clone());
-                let public = [("public".to_owned(), SeenSchema::default())].into();
-                self.catalog
-                    .contents
-                    .entry(name.clone())
-                    .or_insert_with(|| Contents { schemas: public, ..Contents::default() });
-                self.catalog.databases.insert(name.clone(), owner.clone());
-            }
-            Statement::SetPassword { role, .. } => {
-                if let Some(role) = self.catalog.roles.get_mut(role) {
-                    role.verifier = Some("set".to_owned());
-                }
-            }
-            Statement::AlterRoleFlags { role, add } => {
-                if let Some(live) = self.catalog.roles.get_mut(role) {
-                    live.flags = live.flags.union(*add);
-                }
-            }
-            Statement::GrantMembership { role, of } => {
-                if let Some(live) = self.catalog.roles.get_mut(role) {
-                    live.member_of.extend(of.iter().cloned());
-                }
-            }
-            Statement::RevokeMembership { role, of } => {
-                if let Some(live) = self.catalog.roles.get_mut(role) {
-                    live.member_of.retain(|parent| parent != of);
-                }
-            }
-            Statement::CreateSchema { .. }
-            | Statement::GrantUsage { .. }
-            | Statement::GrantDefault { .. }
-            | Statement::CreateExtension { .. }
-            | Statement::MoveExtension { .. }
-            | Statement::InstallLookup { .. } => {
-                if let Err(why) = inside::run(&mut self.catalog, statement) {
-                    return Outcome::Failed(why);
-                }
-            }
-            Statement::SetParameter { role, name, value } => {
-                if let Some(live) = self.catalog.roles.get_mut(role) {
-                    live.parameters.insert(name.clone(), value.clone());
-                }
-            }
-        }
-        Outcome::Applied
-    }
-
-    /// One tick of time: StatefulSet controller, kubelets, Patroni.
+    /// One second passes.
     pub fn tick(&mut self) {
+        self.now += 1;
+        self.api_server();
+        self.node_tick();
         self.kubelets();
         self.stateful_set_controller();
-        self.patroni();
+        self.patroni_tick();
     }
 
-    fn kubelets(&mut self) {
-        for pod in self.pods.values_mut() {
-            let broken = pod.is_broken();
-            match &mut pod.terminating {
-                Some(left) => *left = left.saturating_sub(1),
-                None if !broken => pod.starting = pod.starting.saturating_sub(1),
-                None => {}
-            }
-        }
-        self.pods.retain(|_, pod| pod.terminating != Some(0));
-    }
-
-    /// One at a time and in order, as `OrderedReady` has it.
-    fn stateful_set_controller(&mut self) {
-        let set = self.objects.iter().find(|(key, _)| key.kind == "StatefulSet");
-        let Some(set) = set.map(|(_, set)| set.body.clone()) else {
-            if self.orphaned {
-                return;
-            }
-            for pod in self.pods.values_mut() {
-                pod.terminating.get_or_insert(2);
-            }
-            return;
-        };
-        let wanted = u32::try_from(set["spec"]["replicas"].as_u64().unwrap_or(0)).unwrap_or(0);
-        for ordinal in 0..wanted {
-            match self.pods.get(&ordinal) {
-                Some(pod) if pod.is_up() => {}
-                Some(_) => return,
-                None => {
-                    self.create_pod(ordinal, &set);
-                    return;
+    /// Ends of deletions, and the garbage collector.
+    fn api_server(&mut self) {
+        for (key, stored) in self.store.collect(self.now) {
+            self.changed();
+            if key.kind == "StatefulSet" {
+                for pod in self.pods.values_mut().filter(|pod| pod.owner.as_ref() == Some(&stored.seen.uid)) {
+                    pod.owner = None;
                 }
             }
         }
-        let surplus = self.pods.iter_mut().rev().find(|(ordinal, _)| **ordinal >= wanted);
-        if let Some((_, pod)) = surplus {
-            pod.terminating.get_or_insert(2);
-        }
-    }
-
-    fn create_pod(&mut self, ordinal: u32, set: &Value) {
-        let template = set["spec"]["template"].clone();
-        let (uid, claim_uid) = (self.uid(), self.uid());
-        let revision = revision_of(&template);
-        self.claims.entry(format!("pgdata-{}", self.pod_name(ordinal))).or_insert(claim_uid);
-        self.pods.insert(ordinal, Pod { uid, template, revision, starting: 3, terminating: None });
-    }
-
-    /// A leader that is not up loses the lock; the first that is up takes it.
-    fn patroni(&mut self) {
-        if self.leader.clone().is_some_and(|leader| !self.is_up(&leader)) {
-            self.leader = None;
-        }
-        let up = self.pods.iter().find(|(_, pod)| pod.is_up()).map(|(ordinal, _)| *ordinal);
-        if let (None, Some(ordinal)) = (&self.leader, up) {
-            self.leader = Some(self.pod_name(ordinal));
-            self.config.get_or_insert_with(|| json!({"postgresql": {"parameters": {}}}));
-        }
-    }
-}
-
-/// Name of a template's revision: here the template itself.
-pub fn revision_of(template: &Value) -> String {
-    template.to_string()
-}
-
-/// JSON merge patch (RFC 7386).
-fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(fields) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = json!({});
-    }
-    for (key, value) in fields {
-        if value.is_null() {
-            if let Some(object) = target.as_object_mut() {
-                object.remove(key);
+        let live = self.store.objects.get(&self.set_key()).map(|stored| stored.seen.uid.clone());
+        let dangling: Vec<u32> = self
+            .pods
+            .iter()
+            .filter(|(_, pod)| pod.deleting.is_none() && pod.owner.is_some() && pod.owner != live)
+            .map(|(ordinal, _)| *ordinal)
+            .collect();
+        for ordinal in dangling {
+            if self.seed.chance(50) {
+                self.terminate(ordinal, true);
             }
-        } else {
-            merge(&mut target[key.as_str()], value);
         }
+        let used = |ordinal: &u32| self.pods.contains_key(ordinal);
+        let before = self.claims.len();
+        self.claims.retain(|ordinal, claim| !claim.deleting || used(ordinal));
+        if self.claims.len() != before {
+            self.changed();
+        }
+        if self.manifest.gone {
+            let owned = |body: &Value| {
+                let owners = body["metadata"]["ownerReferences"].as_array();
+                owners.into_iter().flatten().any(|owner| owner["uid"] == MANIFEST_UID)
+            };
+            self.store.objects.retain(|_, stored| !owned(&stored.seen.body));
+            self.secrets.retain(|_, secret| !owned(&secret.body));
+            self.patroni
+                .objects
+                .retain(|_, object| !owned(&serde_json::json!({ "metadata": object.metadata })));
+        }
+    }
+
+    /// A pod is asked to end. Patroni in it hands its lock back when it has ended.
+    pub fn terminate(&mut self, ordinal: u32, by_us: bool) {
+        let at = self.soon(2, 4);
+        let leads = self.patroni.holder() == Some(ordinal);
+        let Some(pod) = self.pods.get_mut(&ordinal) else { return };
+        if pod.deleting.is_some() {
+            return;
+        }
+        pod.deleting = Some(at);
+        if let Some(announced) = &mut pod.announced {
+            announced.state = "stopping".to_owned();
+        }
+        if leads {
+            self.patroni.ended_by_us = by_us;
+        }
+        if by_us { self.changed() } else { self.blow() }
+    }
+
+    /// The data of a replica is of no use any more.
+    pub fn spoil(&mut self, ordinal: u32, spoilt: Spoilt) {
+        let until = self.now + 1;
+        let Some(claim) = self.claims.get_mut(&ordinal).filter(|claim| claim.log > 0) else { return };
+        claim.spoilt = spoilt;
+        if let Some(pod) = self.pods.get_mut(&ordinal)
+            && pod.postgres == Postgres::Streaming
+        {
+            pod.postgres = Postgres::Running(until);
+        }
+        self.blow();
+    }
+
+    /// A container of the pod ends and is started again after so many seconds.
+    pub fn crash(&mut self, ordinal: u32, seconds: u64) {
+        let leads = self.patroni.holder() == Some(ordinal);
+        let until = self.now + seconds;
+        let Some(pod) = self.pods.get_mut(&ordinal) else { return };
+        if pod.phase != Phase::Running {
+            return;
+        }
+        let times = pod.ended.map_or(0, |(_, times)| times) + 1;
+        pod.ended = Some((self.now, times));
+        pod.phase = Phase::Creating(until);
+        pod.postgres = Postgres::Off;
+        if leads {
+            self.patroni.ended_by_us = false;
+        }
+        self.blow();
     }
 }
