@@ -1,7 +1,6 @@
 //! One pass over one cluster: observe → plan → act → report. Create, update, sync and
 //! recovery after a crash are this same function.
 
-use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -58,7 +57,7 @@ pub async fn pass(turn: &Turn, context: &Context) -> Result<Verdict, PassError> 
     let waited = begun.elapsed() > SLOW;
     let desks = context.desks();
     let desk = desks.acquire().await.ok();
-    let mut work = pin!(work(&turn.key, context, &settings, patroni));
+    let mut work = Box::pin(work(&turn.key, context, &settings, patroni));
     match tokio::time::timeout(AT_DESK, &mut work).await {
         Ok(next) => Ok(Verdict { next: next?, slow: waited }),
         Err(_) => {
@@ -68,7 +67,8 @@ pub async fn pass(turn: &Turn, context: &Context) -> Result<Verdict, PassError> 
     }
 }
 
-/// The part that holds a whole cluster in memory.
+/// The part that holds a whole cluster in memory. Its pieces are on the heap: together they would
+/// not fit on the stack of a thread when they are compiled without optimisation.
 async fn work(
     key: &Key,
     context: &Context,
@@ -85,23 +85,23 @@ async fn work(
     }
     let is_asked_for = sync_now::is_asked_for(&manifest);
     if !is_asked_for && !is_going(&manifest) {
-        let look = match look(&manifest, &context.eyes, settings, Some(patroni)).await {
+        let look = match Box::pin(look(&manifest, &context.eyes, settings, Some(patroni))).await {
             Ok(look) => look,
             Err(problems) => return refuse(&problems, &manifest, context).await,
         };
         // A paused cluster's steps are shown and not taken.
         if look.plan.steps.is_empty() || look.plan.paused {
-            return finish(&manifest, look, context, settings).await;
+            return Box::pin(finish(&manifest, look, context, settings)).await;
         }
     }
     // What a cache says leads to no write: everything is read anew, and that is acted upon.
     let manifest = context.reads.live().get("postgresql", &key.namespace, &key.name).await;
     let Some(manifest) = manifest.map_err(PassError::Manifest)? else { return Ok(Next::Asleep) };
-    if let Some(next) = delete(key, &manifest, context, settings).await? {
+    if let Some(next) = Box::pin(delete(key, &manifest, context, settings)).await? {
         return Ok(next);
     }
-    match look(&manifest, &context.eyes.live(), settings, None).await {
-        Ok(look) => finish(&manifest, look, context, settings).await,
+    match Box::pin(look(&manifest, &context.eyes.live(), settings, None)).await {
+        Ok(look) => Box::pin(finish(&manifest, look, context, settings)).await,
         Err(problems) => refuse(&problems, &manifest, context).await,
     }
 }
