@@ -96,7 +96,8 @@ pub(crate) fn move_primary(
     if !leaves.doomed && !intent.windows.contain(seen.now) {
         return Move::Later(window(intent, seen, Lane::Pods, &why));
     }
-    let demand = Demand { on_staying_node: true, ..Demand::default() };
+    // Nobody who is to be removed: that would take another switchover at once.
+    let demand = Demand { below: Some(intent.instances), on_staying_node: true };
     match candidate::choose(intent, seen, patroni, primary, demand) {
         Ok(candidate) => {
             let action = Action::Switchover { from: primary.to_owned(), to: candidate.name.clone() };

@@ -468,7 +468,10 @@ pub fn hold_scale_down(
     let why = match seen.primary() {
         Seen::Present(primary) if survives(&primary) => return None,
         Seen::Present(primary) => format!("{primary} is the primary and would be removed"),
-        Seen::Absent => return None,
+        // The one that is to go may be the only one that has it all.
+        Seen::Absent => {
+            "no member holds the leader lock, so nobody can tell whose data is the newest".to_owned()
+        }
         Seen::Unknown(why) => why,
     };
     desired["spec"]["replicas"] = json!(live_replicas);

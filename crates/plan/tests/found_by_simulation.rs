@@ -9,7 +9,7 @@ use matriarch_api::{Condition, PostgresqlStatus};
 use matriarch_cluster::policy::{Healing, PAUSED_ANNOTATION};
 use matriarch_plan::healing::CONDITION;
 use matriarch_plan::status::{self, PassResult};
-use matriarch_plan::{Action, PodSeen, Seen, plan_cluster};
+use matriarch_plan::{Action, NodeSeen, PodSeen, Seen, plan_cluster};
 use serde_json::json;
 use worlds::*;
 
@@ -121,4 +121,33 @@ fn a_trouble_older_than_the_rollout_is_healed_during_it() {
     // It is where the member streamed before its pod was made.
     pods_mut(&mut seen)[2].age_seconds = 1000;
     assert_eq!(actions(&plan_cluster(&intent, &seen)), Vec::<String>::new());
+}
+
+/// The member that was to go had the newest data, and no other could take over.
+#[test]
+fn nothing_shrinks_while_nobody_leads() {
+    let intent = intent(1);
+    let mut seen = at_rest(&intent);
+    set_mut(&mut seen).body["spec"]["replicas"] = json!(2);
+    pods_mut(&mut seen).push(pod(1, NEW));
+    seen.leader = Seen::Absent;
+    patroni_mut(&mut seen).members = vec![member(0, "replica"), member(1, "replica")];
+    let plan = plan_cluster(&intent, &seen);
+    assert_eq!(actions(&plan), Vec::<String>::new(), "{plan}");
+    assert!(gates(&plan).iter().any(|gate| gate.contains("whose data is the newest")), "{plan}");
+}
+
+/// The drain moved the primary to a member that the smaller number removes, and back again.
+#[test]
+fn a_drained_primary_does_not_move_to_a_member_that_is_to_go() {
+    let intent = intent(2);
+    let mut seen = at_rest(&intent);
+    pods_mut(&mut seen).push(pod(2, NEW));
+    pods_mut(&mut seen)[0].node = Some("n0".into());
+    patroni_mut(&mut seen).members = vec![member(0, "leader"), member(1, "replica"), member(2, "replica")];
+    patroni_mut(&mut seen).members[1].lag_bytes = Some(100);
+    let node = NodeSeen { name: "n0".into(), unschedulable: true, ready: true, ..NodeSeen::default() };
+    seen.nodes = BTreeMap::from([("n0".to_owned(), Seen::Present(node))]);
+    let plan = plan_cluster(&intent, &seen);
+    assert_eq!(actions(&plan), ["switch over from acid-test-0 to acid-test-1"], "{plan}");
 }

@@ -350,6 +350,10 @@ impl Judge {
         let (from, to) = (number(&live.seen.body), number(body));
         let leads_beyond = world.patroni.holder().is_some_and(|holder| u64::from(holder) >= to);
         let knew = world.last_blow < ground.as_of && world.patroni.switching.is_none();
+        let leaderless = world.patroni.initialized && world.patroni.holder().is_none();
+        must(!(to > 0 && to < from && leaderless && knew), || {
+            format!("the StatefulSet shrinks from {from} to {to} while nobody leads")
+        })?;
         must(!(to > 0 && to < from && leads_beyond && knew), || {
             format!("the StatefulSet shrinks from {from} to {to}, and the primary goes with it")
         })

@@ -89,6 +89,8 @@ pub struct Run<'a> {
     renderings: &'a Renderings,
     /// Choices of the history.
     pub seed: Seed,
+    /// Which properties are looked at. Apart, so that a history is the same without looking.
+    looks: Seed,
     /// The world.
     pub world: World,
     /// What is counted, and what must hold.
@@ -124,6 +126,7 @@ impl<'a> Run<'a> {
         Self {
             renderings,
             seed,
+            looks: Seed::new(number),
             world,
             judge: Judge::default(),
             known: (Arc::clone(&rendered), false),
@@ -258,10 +261,10 @@ impl<'a> Run<'a> {
         self.eyes.look(&self.world, &rendered, &mut self.seed, trouble, deletes);
         let mut plan = self.planned(&rendered, deletes);
         self.passes += 1;
-        if self.seed.chance(3) && self.saboteur.is_none() {
+        if self.saboteur.is_none() && self.looks.chance(3) {
             let settings = &self.settings;
             let again = |sight: &Observation| plan_for(&rendered, settings, deletes, sight);
-            properties::check(&self.eyes, &plan, &mut self.seed, again)?;
+            properties::check(&self.eyes, &plan, &mut self.looks, again)?;
         }
         if let Some(saboteur) = &mut self.saboteur {
             saboteur.plan(&rendered, &self.eyes.sight, deletes, &mut plan);
