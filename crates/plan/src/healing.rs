@@ -134,6 +134,12 @@ fn now(
 ) -> BTreeMap<String, Trouble> {
     let pods = seen.pods.present().map_or(&[][..], Vec::as_slice);
     let wanted = pods.iter().filter(|pod| pod.ordinal < intent.instances);
+    // A pod that is being made anew is away for a moment: what was tried must not be forgotten, or it
+    // would be tried for ever.
+    let names = (0..intent.instances).map(|ordinal| format!("{}-{ordinal}", intent.identity.name));
+    let away = names.filter(|name| pods.iter().all(|pod| pod.name != *name));
+    let away: Vec<_> = away.filter_map(|name| before.get_key_value(&name)).collect();
+    let away = away.into_iter().map(|(name, trouble)| (name.clone(), trouble.clone()));
     wanted
         .filter_map(|pod| {
             let old = before.get(&pod.name);
@@ -150,6 +156,7 @@ fn now(
             };
             Some((pod.name.clone(), trouble))
         })
+        .chain(away)
         .collect()
 }
 

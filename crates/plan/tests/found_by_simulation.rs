@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use matriarch_api::{Condition, PostgresqlStatus};
 use matriarch_cluster::policy::{Healing, PAUSED_ANNOTATION};
-use matriarch_plan::healing::CONDITION;
+use matriarch_plan::healing::{self, CONDITION};
 use matriarch_plan::status::{self, PassResult};
 use matriarch_plan::{Action, NodeSeen, PodSeen, Seen, plan_cluster};
 use serde_json::json;
@@ -150,4 +150,29 @@ fn a_drained_primary_does_not_move_to_a_member_that_is_to_go() {
     seen.nodes = BTreeMap::from([("n0".to_owned(), Seen::Present(node))]);
     let plan = plan_cluster(&intent, &seen);
     assert_eq!(actions(&plan), ["switch over from acid-test-0 to acid-test-1"], "{plan}");
+}
+
+/// The volume of a member could be made anew without end: with the pod its tries were forgotten.
+#[test]
+fn a_member_whose_pod_is_made_anew_keeps_its_tries() {
+    let mut intent = intent(2);
+    intent.policy.healing = Healing::RecreateVolume;
+    let mut seen = at_rest(&intent);
+    seen.now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1_000_000);
+    let ago = |seconds| status::seconds(seen.now - SignedDuration::from_secs(seconds));
+    let message = format!(
+        "acid-test-1 does not stream since {}: gone; 4 tries to mend it, the last at {}",
+        ago(4000),
+        ago(10)
+    );
+    let condition =
+        Condition { type_: CONDITION.into(), status: "False".into(), message, ..Condition::default() };
+    seen.status.conditions.push(condition);
+    pods_mut(&mut seen).truncate(1);
+    patroni_mut(&mut seen).members.truncate(1);
+    let after = healing::after(&intent, &seen, &[]);
+    assert_eq!(after.get("acid-test-1").map(|trouble| trouble.tries), Some(4));
+    // Of a member that is not wanted any more nothing is remembered.
+    intent.instances = 1;
+    assert!(healing::after(&intent, &seen, &[]).is_empty());
 }

@@ -102,17 +102,9 @@ fn approve(run: &mut Run<'_>, rendered: &Arc<Rendered>) -> Result<Arc<Rendered>,
     let seconds = run.seed.below(20);
     storm(run, seconds)?;
     // One approval is for one thing: the template, then a restart.
-    for _ in 0..3 {
-        for _ in 0..SECONDS_TO_BLOCK {
-            run.second(false)?;
-        }
-        let gates = run.last.as_ref().map(|plan| plan.gates.as_slice()).unwrap_or_default();
-        let asked = gates.iter().find(|gate| gate.until.contains(APPROVAL_ANNOTATION));
-        // annotation … is "token"
-        let token = asked.and_then(|gate| gate.until.split('"').nth(1)).map(str::to_owned);
-        let Some(token) = token else { break };
-        run.tell(|| format!("somebody approves {token}"));
-        run.edit(under(&token), 0);
+    for _ in 0..2 * SECONDS_TO_BLOCK {
+        run.second(false)?;
+        approve_what_is_asked(run);
     }
     if rendered.variant.template.is_good() {
         settle(run)?;
@@ -317,8 +309,14 @@ fn settle(run: &mut Run<'_>) -> Result<(), String> {
     let seconds = if spoilt { SECONDS_TO_HEAL } else { SECONDS_TO_SETTLE };
     let until = run.world.now + seconds;
     run.last = None;
+    let mut patience = SECONDS_TO_SETTLE;
     while run.world.now < until {
         run.second(false)?;
+        approve_what_is_asked(run);
+        patience = patience.saturating_sub(1);
+        if spoilt && patience == 0 {
+            mend_what_is_left_to_people(run);
+        }
         let quiet = run.last.as_ref().is_some_and(|plan| plan.is_settled());
         if quiet && goal::missing(&run.world, &run.rendered).is_none() {
             return Ok(());
@@ -327,6 +325,37 @@ fn settle(run: &mut Run<'_>) -> Result<(), String> {
     let missing =
         goal::missing(&run.world, &run.rendered).unwrap_or_else(|| "the plan is not empty".to_owned());
     Err(format!("P1: after {seconds} seconds of peace {missing}"))
+}
+
+/// While a manifest asks for approvals, somebody gives them.
+fn approve_what_is_asked(run: &mut Run<'_>) {
+    let policy = &run.rendered.intent.policy;
+    let Some(given) = policy.approval.clone() else { return };
+    let gates = run.last.as_ref().map(|plan| plan.gates.as_slice()).unwrap_or_default();
+    let asked = gates.iter().find(|gate| gate.until.contains(APPROVAL_ANNOTATION));
+    // annotation … is "token"
+    let token = asked.and_then(|gate| gate.until.split('"').nth(1)).filter(|token| *token != given);
+    let Some(token) = token.map(str::to_owned) else { return };
+    let approved = run.rendered.under(Policy { approval: Some(token.clone()), ..policy.clone() });
+    run.tell(|| format!("somebody approves {token}"));
+    run.edit(approved, 0);
+}
+
+/// A member that fell ill in the middle of a rollout is not healed, because the template may be to
+/// blame: that is said, and whoever reads it looks after the member.
+fn mend_what_is_left_to_people(run: &mut Run<'_>) {
+    let newest = run.world.set.as_ref().map(|set| set.revision.clone());
+    let rolls = run.world.pods.values().any(|pod| Some(&pod.revision) != newest.as_ref());
+    let spoilt = run.world.claims.values().any(|claim| claim.spoilt != Spoilt::No);
+    if rolls && spoilt && is_degraded(run) {
+        run.tell(|| "somebody mends what is spoilt".to_owned());
+        run.world.claims.values_mut().for_each(|claim| claim.spoilt = Spoilt::No);
+    }
+}
+
+fn is_degraded(run: &Run<'_>) -> bool {
+    let mut conditions = run.world.status.conditions.iter();
+    conditions.any(|condition| condition.type_ == "Degraded" && condition.status == "True")
 }
 
 /// A settled cluster is left alone: nothing is written, no pod changes.
@@ -356,10 +385,7 @@ fn blocked(run: &mut Run<'_>) -> Result<(), String> {
     if up < old && !spoilt {
         return Err(format!("behind a bad template {up} of {old} members are up that could be"));
     }
-    let conditions = &run.world.status.conditions;
-    let degraded =
-        conditions.iter().any(|condition| condition.type_ == "Degraded" && condition.status == "True");
-    if !degraded {
+    if !is_degraded(run) {
         return Err(format!("a bad template is not said to be one; {up} of {wanted} members are up"));
     }
     Ok(())
