@@ -44,8 +44,9 @@ fn further_configurations() {
     let object = read("postgresql-operator-default-configuration.yaml");
     let (settings, problems) = Settings::from_operator_configuration(&object);
     assert_eq!(problems, vec![]);
-    // The object leaves this one to the schema of its definition.
-    let expected = Settings { enable_postgres_team_crd: true, ..Settings::default() };
+    // The object leaves the first to the schema of its definition, and says the second explicitly.
+    let expected =
+        Settings { enable_postgres_team_crd: true, enable_finalizers: Some(false), ..Settings::default() };
     assert_eq!(settings, expected);
 }
 
