@@ -261,16 +261,32 @@ impl Cluster {
         PortForward::open(&self.kubectl, &format!("pod/{pod}"), 0, 8008)?.send(method, path, body)
     }
 
+    /// The members as Patroni of the primary lists them.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn members(&self) -> Result<Vec<Value>> {
+        let answer = self.patroni(&self.primary()?.name, "GET", "/cluster", &Value::Null)?;
+        let seen: Value = serde_json::from_str(&answer.body)?;
+        Ok(seen["members"].as_array().context("no members")?.clone())
+    }
+
     /// Members that Patroni sees as `running` or `streaming`.
     ///
     /// # Errors
-    /// When Patroni of the primary does not answer.
+    /// As [`Self::members`].
     pub fn running_members(&self) -> Result<usize> {
-        let answer = self.patroni(&self.primary()?.name, "GET", "/cluster", &Value::Null)?;
-        let seen: Value = serde_json::from_str(&answer.body)?;
-        let members = seen["members"].as_array().context("no members")?;
         let up = |member: &&Value| matches!(member["state"].as_str(), Some("running" | "streaming"));
-        Ok(members.iter().filter(up).count())
+        Ok(self.members()?.iter().filter(up).count())
+    }
+
+    /// The timeline: one more for each change of the primary.
+    ///
+    /// # Errors
+    /// As [`Self::members`].
+    pub fn timeline(&self) -> Result<u64> {
+        let members = self.members()?;
+        members.iter().filter_map(|member| member["timeline"].as_u64()).max().context("no timeline")
     }
 
     /// The password of a role, from its credential Secret.

@@ -1,10 +1,9 @@
 //! `kubectl drain` of the primary's node: the primary moves away first, by one switchover.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, ensure};
 use matriarch_e2e::node::Cordon;
 use matriarch_e2e::writer::Writer;
 use matriarch_e2e::{ClientPod, Cluster, Scene, operator};
-use serde_json::Value;
 
 #[test]
 #[ignore = "longer than a minute: cargo xtask test --long"]
@@ -12,8 +11,8 @@ fn draining_the_primarys_node_takes_one_switchover() {
     Scene::run("drain", |scene| {
         operator::wait_for_rollout()?;
         let kubectl = &scene.kubectl;
-        let anti_affinity = "  patroni:\n    synchronous_mode: true";
-        let cluster = Cluster::create(kubectl, "acid-drain", 3, anti_affinity)?;
+        let synchronous = "  patroni:\n    synchronous_mode: true";
+        let cluster = Cluster::create(kubectl, "acid-drain", 3, synchronous)?;
         cluster.wait_ready()?;
         let primary = cluster.primary()?;
         let elsewhere = cluster.pods()?.into_iter().find(|pod| pod.node != primary.node);
@@ -21,7 +20,7 @@ fn draining_the_primarys_node_takes_one_switchover() {
         let client = ClientPod::start(kubectl, Some(&elsewhere.node))?;
         let login = cluster.login("zalando", "foo")?;
         let writer = Writer::start(&client, &login)?;
-        let before = timeline(&cluster)?;
+        let before = cluster.timeline()?;
         scene.step(&format!("primary {} on {}", primary.name, primary.node));
 
         // Given back whatever happens.
@@ -42,17 +41,10 @@ fn draining_the_primarys_node_takes_one_switchover() {
         ensure!(new.node != primary.node, "{new:?} is on the drained node");
         writer.wait_for_more(60)?;
         cluster.wait_settled(180)?;
-        let switchovers = timeline(&cluster)? - before;
+        let switchovers = cluster.timeline()? - before;
         ensure!(switchovers == 1, "{switchovers} changes of the primary instead of one");
         let rows = writer.stop_and_check(&client, &login)?;
         scene.step(&format!("one switchover; all of {rows} acknowledged rows are there"));
         Ok(())
     });
-}
-
-fn timeline(cluster: &Cluster) -> Result<u64> {
-    let answer = cluster.patroni(&cluster.primary()?.name, "GET", "/cluster", &Value::Null)?;
-    let seen: Value = serde_json::from_str(&answer.body)?;
-    let members = seen["members"].as_array().context("no members")?;
-    members.iter().filter_map(|member| member["timeline"].as_u64()).max().context("no timeline")
 }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use matriarch_e2e::writer::Writer;
 use matriarch_e2e::{ClientPod, Cluster, Look, Pod, Scene, wait_until};
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ fn a_rolling_update_under_a_synchronous_writer() {
 
         let bare = switched_by_patroni_alone(scene, &cluster, &writer)?;
         scene.step(&format!("a switchover of Patroni alone: no write for {:.2} s", bare.as_secs_f64()));
-        let before = (cluster.pods()?, timelines(&cluster)?);
+        let before = (cluster.pods()?, cluster.timeline()?);
         let began = Instant::now();
         cluster.patch(&json!({"spec": {"resources": {
             "requests": {"cpu": "60m", "memory": "110Mi"}, "limits": {"cpu": "900m", "memory": "490Mi"},
@@ -31,7 +31,7 @@ fn a_rolling_update_under_a_synchronous_writer() {
         cluster.wait_rolled(&before.0, 300)?;
         writer.wait_for_more(60)?;
         let ours = longest(scene, &writer, began);
-        let switchovers = timelines(&cluster)? - before.1;
+        let switchovers = cluster.timeline()? - before.1;
         ensure!(switchovers == 1, "{switchovers} changes of the primary instead of one");
         let rows = writer.stop_and_check(&client, &login)?;
         scene.step(&format!("rolled with one switchover; all of {rows} acknowledged rows are there"));
@@ -124,22 +124,12 @@ fn longest(scene: &Scene, writer: &Writer, since: Instant) -> Duration {
     pauses.into_iter().map(|(_, pause)| pause).max().unwrap_or_default()
 }
 
-/// How often the primary has changed so far.
-fn timelines(cluster: &Cluster) -> Result<u64> {
-    let answer = cluster.patroni(&cluster.primary()?.name, "GET", "/cluster", &Value::Null)?;
-    let seen: Value = serde_json::from_str(&answer.body)?;
-    let members = seen["members"].as_array().context("no members")?;
-    members.iter().filter_map(|member| member["timeline"].as_u64()).max().context("no timeline")
-}
-
 /// Patroni has recorded a synchronous replica, and both replicas stream.
 fn synchronous_replica(cluster: &Cluster) -> Result<()> {
     wait_until("a replica is synchronous and both stream", 90, || {
-        let answer = cluster.patroni(&cluster.primary()?.name, "GET", "/cluster", &Value::Null)?;
-        let seen: Value = serde_json::from_str(&answer.body)?;
-        let members = seen["members"].as_array().context("no members")?;
+        let members = cluster.members()?;
         let streaming = members.iter().filter(|member| member["state"] == "streaming").count();
         let synchronous = members.iter().any(|member| member["role"] == "sync_standby");
-        Ok(Look::when(streaming == 2 && synchronous, answer.body.clone()))
+        Ok(Look::when(streaming == 2 && synchronous, format!("{members:?}")))
     })
 }

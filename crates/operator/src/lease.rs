@@ -44,7 +44,7 @@ impl Leadership {
     /// For good: for an operator that wants no Lease, or may not have one.
     pub fn forever() -> Self {
         let leadership = Self::none();
-        leadership.set(Some(Duration::from_millis(u64::MAX)));
+        leadership.set_for_good();
         leadership
     }
 
@@ -74,6 +74,10 @@ impl Leadership {
                 changed = leads.changed() => if changed.is_err() { return },
             }
         }
+    }
+
+    fn set_for_good(&self) {
+        self.set(Some(Duration::MAX));
     }
 
     fn set(&self, until: Option<Duration>) {
@@ -137,7 +141,7 @@ impl Campaign {
                 result = step => {
                     if let Err(error) = result {
                         warn!("without a Lease ({error}): make sure that one operator runs only");
-                        self.leadership.set(Some(Duration::from_millis(u64::MAX)));
+                        self.leadership.set_for_good();
                         return;
                     }
                 }

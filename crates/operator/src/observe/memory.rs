@@ -29,10 +29,30 @@ pub struct Memory {
 struct OfCluster {
     /// Templates, compressed: a revision never changes.
     revisions: BTreeMap<String, Vec<u8>>,
-    /// By Secret: what was compared, and the result.
-    passwords: BTreeMap<String, (u64, PasswordState)>,
-    /// By user list: what was compared, and the result.
-    user_lists: BTreeMap<String, (u64, bool)>,
+    /// By Secret.
+    passwords: Compared<PasswordState>,
+    /// By user list.
+    user_lists: Compared<bool>,
+}
+
+/// By name: what was compared, and the result.
+struct Compared<V>(BTreeMap<String, (u64, V)>);
+
+impl<V> Default for Compared<V> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<V: Copy> Compared<V> {
+    /// The result, if exactly this was compared.
+    fn get(&self, name: &str, compared: u64) -> Option<V> {
+        self.0.get(name).filter(|(known, _)| *known == compared).map(|(_, result)| *result)
+    }
+
+    fn keep(&mut self, name: &str, compared: u64, result: V) {
+        self.0.insert(name.to_owned(), (compared, result));
+    }
 }
 
 impl Memory {
@@ -63,28 +83,22 @@ impl Memory {
 
     /// The result of comparing a Secret's password, if exactly this was compared.
     pub fn password(&self, cluster: &Key, secret: &str, compared: u64) -> Option<PasswordState> {
-        let clusters = self.clusters();
-        let (known, state) = clusters.get(cluster)?.passwords.get(secret)?;
-        (*known == compared).then_some(*state)
+        self.clusters().get(cluster)?.passwords.get(secret, compared)
     }
 
     /// Keeps the result of comparing a Secret's password.
     pub fn keep_password(&self, cluster: &Key, secret: &str, compared: u64, state: PasswordState) {
-        let mut clusters = self.clusters();
-        clusters.entry(cluster.clone()).or_default().passwords.insert(secret.to_owned(), (compared, state));
+        self.clusters().entry(cluster.clone()).or_default().passwords.keep(secret, compared, state);
     }
 
     /// Whether a user list is as it should be, if exactly this was compared.
     pub fn user_list(&self, cluster: &Key, list: &str, compared: u64) -> Option<bool> {
-        let clusters = self.clusters();
-        let (known, fits) = clusters.get(cluster)?.user_lists.get(list)?;
-        (*known == compared).then_some(*fits)
+        self.clusters().get(cluster)?.user_lists.get(list, compared)
     }
 
     /// Keeps whether a user list is as it should be.
     pub fn keep_user_list(&self, cluster: &Key, list: &str, compared: u64, fits: bool) {
-        let mut clusters = self.clusters();
-        clusters.entry(cluster.clone()).or_default().user_lists.insert(list.to_owned(), (compared, fits));
+        self.clusters().entry(cluster.clone()).or_default().user_lists.keep(list, compared, fits);
     }
 
     /// Drops what is remembered of a cluster.

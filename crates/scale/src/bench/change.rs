@@ -1,6 +1,7 @@
 //! Changes of manifests, and how long each takes to reach the object that it concerns.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,8 +10,9 @@ use futures::{StreamExt, pin_mut};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Service;
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 use rand::seq::SliceRandom;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::Diary;
@@ -95,7 +97,15 @@ pub async fn make(
     diary: &Diary,
 ) -> Result<Times> {
     let board = Board::default();
-    let watches = [tokio::spawn(sets(fleet, board.clone())), tokio::spawn(services(fleet, board.clone()))];
+    let wanted = i32::try_from(fleet.members())?.checked_add(1);
+    let has_members = move |set: &StatefulSet, _| set.spec.replicas == wanted;
+    let has_annotation =
+        |service: &Service, number: u32| service.annotations().get(ANNOTATION) == Some(&number.to_string());
+    let client = || fleet.client().clone();
+    let watches = [
+        tokio::spawn(follow(Api::all(client()), board.clone(), Kind::Members, has_members)),
+        tokio::spawn(follow(Api::all(client()), board.clone(), Kind::Annotation, has_annotation)),
+    ];
     // The watches have listed by then.
     tokio::time::sleep(Duration::from_secs(5)).await;
     stand_in.take_patched();
@@ -140,31 +150,16 @@ fn patched(stand_in: &StandIn, board: &Board) {
     }
 }
 
-fn sets(fleet: &Fleet, board: Board) -> impl Future<Output = ()> + use<> {
-    let members = i32::try_from(fleet.members()).unwrap_or(i32::MAX);
-    let api: Api<StatefulSet> = Api::all(fleet.client().clone());
-    async move {
-        let events = watcher(api, watcher::Config::default()).default_backoff().applied_objects();
-        pin_mut!(events);
-        while let Some(event) = events.next().await {
-            let Ok(set) = event else { continue };
-            let key = (set.namespace().unwrap_or_default(), set.name_any());
-            let replicas = set.spec.replicas;
-            board.saw(&key, Kind::Members, Instant::now(), |_| replicas == Some(members + 1));
-        }
-    }
-}
-
-fn services(fleet: &Fleet, board: Board) -> impl Future<Output = ()> + use<> {
-    let api: Api<Service> = Api::all(fleet.client().clone());
-    async move {
-        let events = watcher(api, watcher::Config::default()).default_backoff().applied_objects();
-        pin_mut!(events);
-        while let Some(event) = events.next().await {
-            let Ok(service) = event else { continue };
-            let key = (service.namespace().unwrap_or_default(), service.name_any());
-            let token = service.annotations().get(ANNOTATION).cloned();
-            board.saw(&key, Kind::Annotation, Instant::now(), |number| token == Some(number.to_string()));
-        }
+/// Watches all objects of a kind and tells the board those that show a change of a number.
+async fn follow<K>(api: Api<K>, board: Board, kind: Kind, shows: impl Fn(&K, u32) -> bool)
+where
+    K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let events = watcher(api, watcher::Config::default()).default_backoff().applied_objects();
+    pin_mut!(events);
+    while let Some(event) = events.next().await {
+        let Ok(object) = event else { continue };
+        let key = (object.namespace().unwrap_or_default(), object.name_any());
+        board.saw(&key, kind, Instant::now(), |number| shows(&object, number));
     }
 }
