@@ -23,6 +23,7 @@ mod orphans;
 mod pass;
 mod queue;
 mod reads;
+mod recent;
 mod registration;
 mod report;
 mod requests;

@@ -1,8 +1,8 @@
 //! Reads of objects: from the caches where they can tell, otherwise from the API server.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use kube::api::{DynamicObject, ListParams};
 use kube::core::{PartialObjectMeta, Status};
@@ -15,27 +15,27 @@ use tokio::sync::Semaphore;
 use crate::cache::{self, Answer, Caches};
 use crate::kinds;
 use crate::namespaces::Namespaces;
+use crate::recent::Recent;
 
 /// A read or a list that takes longer has failed.
 const LONGEST_READ: Duration = Duration::from_secs(15);
 /// Reads at the same time: each takes a connection of its own, and those cost memory here and at the
 /// API server.
 const READS: usize = 32;
-/// What is not watched is read again after this time at the latest.
-const REMEMBERED: Duration = Duration::from_secs(30);
 
 /// Where the caches are; others take their place when the settings give the watches another shape.
 pub type Slot = Arc<RwLock<Arc<Caches>>>;
 
-/// Objects as they were read by name, with the moment.
-type Memory = Arc<Mutex<BTreeMap<(String, String, String), (Instant, Option<Value>)>>>;
+/// Kind, namespace and name.
+type Place = (String, String, String);
 
 /// Reads objects; cheap to clone. Secrets come as projections, see [`cache::project_secret`].
 #[derive(Clone)]
 pub struct Reads {
     client: Client,
     caches: Option<Slot>,
-    memory: Memory,
+    /// Objects as they were read by name.
+    memory: Arc<Recent<Place, Option<Value>>>,
     is_live: bool,
     places_to_read: Arc<Semaphore>,
     /// `WATCHED_NAMESPACE` and the operator's own namespace.
@@ -47,14 +47,14 @@ impl Reads {
     pub fn direct(client: Client) -> Self {
         let places = (String::new(), client.default_namespace().to_owned());
         let places_to_read = Arc::new(Semaphore::new(READS));
-        Self { client, caches: None, memory: Memory::default(), is_live: true, places_to_read, places }
+        Self { client, caches: None, memory: Arc::default(), is_live: true, places_to_read, places }
     }
 
     /// Reads with caches, of an operator with this `WATCHED_NAMESPACE` and namespace of its own.
     pub fn cached(client: Client, caches: Slot, places: (String, String)) -> Self {
         let places_to_read = Arc::new(Semaphore::new(READS));
         let caches = Some(caches);
-        Self { client, caches, memory: Memory::default(), is_live: false, places_to_read, places }
+        Self { client, caches, memory: Arc::default(), is_live: false, places_to_read, places }
     }
 
     /// The namespaces that are watched.
@@ -113,16 +113,16 @@ impl Reads {
     /// # Errors
     /// As [`Self::get`].
     pub async fn named(&self, kind: &str, namespace: &str, name: &str) -> kube::Result<Option<Value>> {
-        let place = format!("named {kind}");
+        let kind_named = format!("named {kind}");
         if !self.is_live
-            && let Some(known) = self.recall(&place, namespace, name)
+            && let Some(known) = self.recall(&kind_named, namespace, name)
         {
             return Ok(known);
         }
         let found = self.in_time(kinds::namespaced(&self.client, kind, namespace).get_opt(name)).await?;
         let found = found.map(serde_json::to_value).transpose().map_err(kube::Error::SerdeError)?;
         let found = found.map(|object| shaped(kind, object));
-        self.keep(&place, namespace, name, found.as_ref());
+        self.keep(&kind_named, namespace, name, found.as_ref());
         Ok(found)
     }
 
@@ -205,9 +205,7 @@ impl Reads {
     }
 
     fn recall(&self, kind: &str, namespace: &str, name: &str) -> Option<Option<Value>> {
-        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = (kind.to_owned(), namespace.to_owned(), name.to_owned());
-        memory.get(&place).filter(|(at, _)| at.elapsed() < REMEMBERED).map(|(_, found)| found.clone())
+        self.memory.get(&place(kind, namespace, name))
     }
 
     /// Keeps what the caches would not tell: objects without a cluster's label, and shared ones.
@@ -224,19 +222,18 @@ impl Reads {
         if is_stranger {
             return self.keep(kind, namespace, name, found);
         }
-        let place = (kind.to_owned(), namespace.to_owned(), name.to_owned());
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
+        self.memory.forget(&place(kind, namespace, name));
     }
 
     fn keep(&self, kind: &str, namespace: &str, name: &str, found: Option<&Value>) {
-        if self.caches.is_none() {
-            return;
+        if self.caches.is_some() {
+            self.memory.keep(place(kind, namespace, name), found.cloned());
         }
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.retain(|_, (at, _)| at.elapsed() < REMEMBERED);
-        let place = (kind.to_owned(), namespace.to_owned(), name.to_owned());
-        memory.insert(place, (Instant::now(), found.cloned()));
     }
+}
+
+fn place(kind: &str, namespace: &str, name: &str) -> Place {
+    (kind.to_owned(), namespace.to_owned(), name.to_owned())
 }
 
 /// An object in the form that the caches give: a list names the kind only once.

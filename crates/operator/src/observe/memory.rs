@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use lz4_flex::block::{compress_prepend_size, decompress_size_prepended};
 use matriarch_cluster::{Human, InfrastructureRole, Reference};
@@ -12,17 +11,16 @@ use matriarch_plan::scheduler::Key;
 use matriarch_sql::PasswordState;
 use serde_json::Value;
 
-/// How long an answer about something that many clusters refer to is used.
-const RECENT: Duration = Duration::from_secs(30);
+use crate::recent::Recent;
 
 /// What is remembered of all clusters.
 #[derive(Default)]
 pub struct Memory {
     clusters: Mutex<BTreeMap<Key, OfCluster>>,
     /// Infrastructure roles, by their sources.
-    pub infrastructure: Recent<Reference<Vec<InfrastructureRole>>>,
+    pub infrastructure: Recent<String, Reference<Vec<InfrastructureRole>>>,
     /// People, by team.
-    pub people: Recent<Reference<Vec<Human>>>,
+    pub people: Recent<String, Reference<Vec<Human>>>,
 }
 
 #[derive(Default)]
@@ -114,18 +112,7 @@ pub fn fingerprint(compared: impl Hash) -> u64 {
     hasher.finish()
 }
 
-/// Answers that are used for a short time.
-pub struct Recent<V> {
-    known: Mutex<BTreeMap<String, (Instant, V)>>,
-}
-
-impl<V> Default for Recent<V> {
-    fn default() -> Self {
-        Self { known: Mutex::default() }
-    }
-}
-
-impl<V: Clone> Recent<Reference<V>> {
+impl<V: Clone> Recent<String, Reference<V>> {
     /// The recent answer, or a new one. That something is not known is not kept.
     pub async fn or_ask(
         &self,
@@ -138,15 +125,8 @@ impl<V: Clone> Recent<Reference<V>> {
         }
         let answer = ask.await;
         if !matches!(answer, Reference::Unknown(_)) {
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.retain(|_, (at, _)| at.elapsed() < RECENT);
-            known.insert(about, (Instant::now(), answer.clone()));
+            self.keep(about, answer.clone());
         }
         answer
-    }
-
-    fn get(&self, about: &str) -> Option<Reference<V>> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(about).filter(|(at, _)| at.elapsed() < RECENT).map(|(_, answer)| answer.clone())
     }
 }

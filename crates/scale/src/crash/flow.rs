@@ -93,7 +93,7 @@ impl Flow {
 
     /// Turns whose runs are about what the flow is about; the others lead back.
     pub fn is_measured(self, turn: usize) -> bool {
-        self != Self::Switchover || turn % 2 == 0
+        self != Self::Switchover || turn.is_multiple_of(2)
     }
 }
 
