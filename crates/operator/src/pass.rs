@@ -25,6 +25,8 @@ const AT_DESK: Duration = Duration::from_secs(1);
 const SLOW: Duration = Duration::from_secs(1);
 /// How often a cluster that is not in order is looked at when no gate says so.
 const NOT_IN_ORDER: Duration = Duration::from_secs(5);
+/// When Patroni is asked again that did not answer.
+const ASK_AGAIN: Duration = Duration::from_secs(4);
 
 /// A pass that could not be made; it is tried again with growing delays.
 #[derive(Debug, thiserror::Error)]
@@ -150,6 +152,8 @@ async fn finish(
     context.metrics.count_pass(&outcomes, &after, &intent.identity.namespace, &intent.identity.name);
     match failures.into_iter().next() {
         Some(failure) => Err(PassError::Steps(failure)),
+        // It may be no news yet, see the status.
+        None if seen.patroni_silent_since.is_some() => Ok(Next::Waiting(ASK_AGAIN)),
         None => Ok(next(&plan, &after.postgres_cluster_status, settings.resync_period)),
     }
 }

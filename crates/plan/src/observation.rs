@@ -233,6 +233,9 @@ pub struct Observation {
     pub leader: Seen<String>,
     /// Patroni's answer.
     pub patroni: Seen<PatroniSeen>,
+    /// Since when no member of Patroni has answered; nothing while one does.
+    #[serde(default)]
+    pub patroni_silent_since: Option<Timestamp>,
     /// Roles and databases as the primary's catalog has them.
     pub catalog: Seen<Catalog>,
     /// For each credentials Secret: does the role's verifier fit its password?

@@ -64,6 +64,9 @@ impl PassResult<'_> {
 
 /// Status after a pass over a valid manifest.
 pub fn status(pass: &PassResult<'_>, before: &PostgresqlStatus, now: Timestamp) -> PostgresqlStatus {
+    if is_moment_of_silence(pass, before, now) {
+        return before.clone();
+    }
     let failures = pass.failures();
     let wanted = pass.intent.instances as usize;
     let ready = is_ready(pass, wanted);
@@ -96,6 +99,28 @@ pub fn status(pass: &PassResult<'_>, before: &PostgresqlStatus, now: Timestamp) 
         observed_generation: Some(pass.intent.identity.generation),
         conditions: conditions(verdicts.into_iter().flatten(), before, pass.intent.identity.generation, now),
     }
+}
+
+/// Patroni is asked again before its silence is news: under load an answer may come late.
+const SILENCE_COUNTS_SECONDS: i64 = 10;
+
+/// A cluster that ran has its pods ready and nothing to do, and only Patroni has not answered just now.
+fn is_moment_of_silence(pass: &PassResult<'_>, before: &PostgresqlStatus, now: Timestamp) -> bool {
+    let wanted = pass.intent.instances;
+    let is_silent = matches!(pass.seen.patroni, Seen::Unknown(_))
+        && pass
+            .seen
+            .patroni_silent_since
+            .is_some_and(|since| now.duration_since(since).as_secs() < SILENCE_COUNTS_SECONDS);
+    let pods = pass.seen.pods.present().into_iter().flatten();
+    let ready = pods.filter(|pod| pod.ordinal < wanted && pod.ready && !pod.deleting).count();
+    is_silent
+        && before.postgres_cluster_status == "Running"
+        && before.observed_generation == Some(pass.intent.identity.generation)
+        && pass.plan.steps.is_empty()
+        && pass.outcomes.is_empty()
+        && ready == wanted as usize
+        && pass.seen.leader.present().is_some()
 }
 
 /// The wait that holds the cluster up, and since when.

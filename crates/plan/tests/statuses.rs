@@ -65,6 +65,35 @@ fn find<'a>(status: &'a PostgresqlStatus, kind: &str) -> Option<&'a Condition> {
 }
 
 #[test]
+fn one_late_answer_of_patroni_is_no_news_and_ten_seconds_of_silence_are() {
+    let mut life = Life::of(3);
+    life.pass(0);
+    let before = life.seen.status.clone();
+    let answer = life.seen.patroni.clone();
+    life.seen.patroni = Seen::Unknown("acid-test-0: timeout".into());
+    life.seen.patroni_silent_since = Some(life.seen.now);
+    life.pass(4);
+    assert_eq!(life.seen.status, before, "four seconds");
+    life.seen.patroni = answer;
+    life.seen.patroni_silent_since = None;
+    life.pass(4);
+    assert_eq!(life.seen.status, before, "it answers again");
+    life.seen.patroni = Seen::Unknown("acid-test-0: timeout".into());
+    life.seen.patroni_silent_since = Some(life.seen.now);
+    life.pass(6);
+    life.pass(6);
+    assert_eq!((life.word(), life.holds("Ready")), ("Updating", false));
+    // Whatever else is amiss is told at once.
+    let mut life = Life::of(3);
+    life.pass(0);
+    pods_mut(&mut life.seen)[1].ready = false;
+    life.seen.patroni = Seen::Unknown("acid-test-0: timeout".into());
+    life.seen.patroni_silent_since = Some(life.seen.now);
+    life.pass(1);
+    assert!(!life.holds("Ready"));
+}
+
+#[test]
 fn running_means_that_the_primary_is_ready_and_all_members_stream() {
     let spoilt: [(&str, fn(&mut Observation)); 6] = [
         ("a replica does not stream", |seen| patroni_mut(seen).members[2].state = "running".into()),

@@ -12,7 +12,7 @@ use matriarch_plan::{ClaimSeen, ContainerEnd, ObjectKey, ObjectSeen, PatroniObje
 use matriarch_settings::Settings;
 use serde_json::Value;
 
-use super::memory::Memory;
+use super::memory::{AboutMissing, Memory};
 use crate::reads::Reads;
 
 /// The StatefulSet controller repeats itself at least every so many seconds; older words are of
@@ -152,18 +152,35 @@ fn database_runs(status: &PodStatus) -> bool {
     database.and_then(|container| container.state.as_ref()).is_some_and(|state| state.running.is_some())
 }
 
-/// The API server's words where the StatefulSet controller could not make a pod: its newest event of
-/// that kind. Asked only while a pod is missing.
-pub async fn creation_refused(reads: &Reads, intent: &Intent, pods: &Seen<Vec<PodSeen>>) -> Option<String> {
+/// The API server's words where the StatefulSet controller could not make a pod. It is asked only
+/// when a pod has been missing for a while, and seldom.
+pub async fn creation_refused(
+    reads: &Reads,
+    memory: &Memory,
+    cluster: &Key,
+    intent: &Intent,
+    pods: &Seen<Vec<PodSeen>>,
+) -> Option<String> {
     let pods = pods.present()?;
     if (0..intent.instances).all(|ordinal| pods.iter().any(|pod| pod.ordinal == ordinal)) {
+        memory.no_pod_is_missing(cluster);
         return None;
     }
-    let fields = format!(
-        "involvedObject.kind=StatefulSet,involvedObject.name={},reason=FailedCreate",
-        intent.stateful_set.name
-    );
-    let api: Api<Event> = Api::namespaced(reads.client().clone(), &intent.identity.namespace);
+    match memory.missing_pod(cluster) {
+        AboutMissing::Known(words) => words,
+        AboutMissing::Ask => {
+            let words = newest_refusal(reads, &cluster.namespace, &intent.stateful_set.name).await;
+            memory.keep_missing_pod(cluster, words.clone());
+            words
+        }
+    }
+}
+
+/// The newest event of the StatefulSet controller about a pod that it could not make.
+async fn newest_refusal(reads: &Reads, namespace: &str, stateful_set: &str) -> Option<String> {
+    let fields =
+        format!("involvedObject.kind=StatefulSet,involvedObject.name={stateful_set},reason=FailedCreate");
+    let api: Api<Event> = Api::namespaced(reads.client().clone(), namespace);
     // Without the right to list events the pod is missing all the same; only the words are.
     let events = api.list(&ListParams::default().fields(&fields)).await.ok()?;
     let recent = |event: &Event| {

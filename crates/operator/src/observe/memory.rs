@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use lz4_flex::block::{compress_prepend_size, decompress_size_prepended};
 use matriarch_cluster::{Human, InfrastructureRole, Reference};
 use matriarch_plan::scheduler::Key;
@@ -31,6 +33,32 @@ struct OfCluster {
     passwords: Compared<PasswordState>,
     /// By user list.
     user_lists: Compared<bool>,
+    /// Only while a pod is missing.
+    missing_pod: Option<MissingPod>,
+    /// Since when Patroni has not answered; only while it does not.
+    silent_since: Option<Timestamp>,
+}
+
+/// A pod that should be there and is not.
+struct MissingPod {
+    since: Instant,
+    /// When the API server was last asked why, and its words.
+    asked: Option<(Instant, Option<String>)>,
+}
+
+/// A pod that has been missing for less is being made: nobody is asked why it is not there.
+const MISSING_COUNTS: Duration = Duration::from_secs(5);
+/// How often it is asked why a pod is missing. The API server has no index for that question: it
+/// reads every event of the namespace.
+const ASK_EVERY: Duration = Duration::from_secs(15);
+
+/// What to do about a missing pod.
+#[derive(Debug, PartialEq, Eq)]
+pub enum AboutMissing {
+    /// The API server should be asked.
+    Ask,
+    /// This is known well enough.
+    Known(Option<String>),
 }
 
 /// By name: what was compared, and the result.
@@ -99,6 +127,45 @@ impl Memory {
         self.clusters().entry(cluster.clone()).or_default().user_lists.keep(list, compared, fits);
     }
 
+    /// A pod is missing: whether to ask why.
+    pub fn missing_pod(&self, cluster: &Key) -> AboutMissing {
+        let mut clusters = self.clusters();
+        let missing = &mut clusters.entry(cluster.clone()).or_default().missing_pod;
+        let missing = missing.get_or_insert_with(|| MissingPod { since: Instant::now(), asked: None });
+        match &missing.asked {
+            Some((at, words)) if at.elapsed() < ASK_EVERY => AboutMissing::Known(words.clone()),
+            None if missing.since.elapsed() < MISSING_COUNTS => AboutMissing::Known(None),
+            _ => AboutMissing::Ask,
+        }
+    }
+
+    /// Keeps what was said about a missing pod.
+    pub fn keep_missing_pod(&self, cluster: &Key, words: Option<String>) {
+        if let Some(missing) = self.clusters().get_mut(cluster).and_then(|known| known.missing_pod.as_mut()) {
+            missing.asked = Some((Instant::now(), words));
+        }
+    }
+
+    /// No pod is missing.
+    pub fn no_pod_is_missing(&self, cluster: &Key) {
+        if let Some(known) = self.clusters().get_mut(cluster) {
+            known.missing_pod = None;
+        }
+    }
+
+    /// Notes whether Patroni answered; tells since when it has not.
+    pub fn patroni_silent_since(&self, cluster: &Key, is_silent: bool, now: Timestamp) -> Option<Timestamp> {
+        let mut clusters = self.clusters();
+        if is_silent {
+            let known = clusters.entry(cluster.clone()).or_default();
+            return Some(*known.silent_since.get_or_insert(now));
+        }
+        if let Some(known) = clusters.get_mut(cluster) {
+            known.silent_since = None;
+        }
+        None
+    }
+
     /// Drops what is remembered of a cluster.
     pub fn forget(&self, cluster: &Key) {
         self.clusters().remove(cluster);
@@ -128,5 +195,38 @@ impl<V: Clone> Recent<String, Reference<V>> {
             self.keep(about, answer.clone());
         }
         answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_pod_is_asked_about_rarely() {
+        let (memory, key) = (Memory::default(), Key::new("demo", "a"));
+        let moment = |age: Duration| Instant::now().checked_sub(age).expect("a moment");
+        assert_eq!(memory.missing_pod(&key), AboutMissing::Known(None), "it is being made");
+        memory.clusters().get_mut(&key).expect("known").missing_pod =
+            Some(MissingPod { since: moment(MISSING_COUNTS), asked: None });
+        assert_eq!(memory.missing_pod(&key), AboutMissing::Ask);
+        memory.keep_missing_pod(&key, Some("quota".to_owned()));
+        assert_eq!(memory.missing_pod(&key), AboutMissing::Known(Some("quota".to_owned())));
+        memory.clusters().get_mut(&key).expect("known").missing_pod =
+            Some(MissingPod { since: moment(ASK_EVERY), asked: Some((moment(ASK_EVERY), None)) });
+        assert_eq!(memory.missing_pod(&key), AboutMissing::Ask);
+        memory.no_pod_is_missing(&key);
+        assert_eq!(memory.missing_pod(&key), AboutMissing::Known(None), "another pod");
+    }
+
+    #[test]
+    fn silence_lasts_from_the_first_unanswered_question_to_the_next_answer() {
+        let (memory, key) = (Memory::default(), Key::new("demo", "a"));
+        let at = |second| Timestamp::from_second(second).expect("a moment");
+        assert_eq!(memory.patroni_silent_since(&key, false, at(1)), None);
+        assert_eq!(memory.patroni_silent_since(&key, true, at(2)), Some(at(2)));
+        assert_eq!(memory.patroni_silent_since(&key, true, at(9)), Some(at(2)));
+        assert_eq!(memory.patroni_silent_since(&key, false, at(10)), None);
+        assert_eq!(memory.patroni_silent_since(&key, true, at(11)), Some(at(11)));
     }
 }

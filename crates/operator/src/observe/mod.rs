@@ -142,8 +142,11 @@ impl Eyes {
         let (patroni, revisions, creation_refused) = tokio::join!(
             answer,
             kubernetes::revisions(reads, &self.memory, &key, intent, &objects, &pods),
-            kubernetes::creation_refused(reads, intent, &pods),
+            kubernetes::creation_refused(reads, &self.memory, &key, intent, &pods),
         );
+        let now = jiff::Timestamp::now();
+        let is_silent = matches!(patroni, Seen::Unknown(_));
+        let patroni_silent_since = self.memory.patroni_silent_since(&key, is_silent, now);
         let nodes = self.nodes.of(&pods, &settings.node_readiness_label);
         let mut observation = Observation {
             has_finalizer: has_finalizer(manifest),
@@ -157,12 +160,13 @@ impl Eyes {
             streams,
             leader,
             patroni,
+            patroni_silent_since,
             catalog: Seen::Absent,
             passwords: BTreeMap::new(),
             nodes,
             creation_refused,
             status: report::status_of(manifest),
-            now: jiff::Timestamp::now(),
+            now,
         };
         let place = sql::Place { client: reads.client(), settings, intent, addresses: &addresses };
         let (catalog, states) = sql::observe(&place, &self.memory, &key, &observation).await;
