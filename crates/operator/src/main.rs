@@ -36,6 +36,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// Peaks are short and come from a few passes at a time: what they took goes back. Its options are
+/// in `.cargo/config.toml`.
+#[global_allocator]
+static MEMORY: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Highly available PostgreSQL clusters on Kubernetes, from manifests.
 #[derive(Parser)]
 #[command(name = "matriarch", version, about)]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use matriarch_api::Problem;
 use matriarch_cluster::{Cluster, Intent, render};
+use matriarch_plan::next_look::next_look;
 use matriarch_plan::protection::missing_for_deletion;
 use matriarch_plan::scheduler::{Key, Next, Turn, Verdict};
 use matriarch_plan::status::{self, PassResult};
@@ -20,13 +21,9 @@ use crate::observe::{Eyes, Sight, has_finalizer};
 use crate::report::Report;
 
 /// A desk is kept for so long; a pass that a database or Patroni keeps waiting goes on without one.
-const AT_DESK: Duration = Duration::from_secs(1);
+const AT_DESK: Duration = Duration::from_secs(3);
 /// A pass that waits longer than this for Patroni is a slow one.
 const SLOW: Duration = Duration::from_secs(1);
-/// How often a cluster that is not in order is looked at when no gate says so.
-const NOT_IN_ORDER: Duration = Duration::from_secs(5);
-/// When Patroni is asked again that did not answer.
-const ASK_AGAIN: Duration = Duration::from_secs(4);
 
 /// A pass that could not be made; it is tried again with growing delays.
 #[derive(Debug, thiserror::Error)]
@@ -152,23 +149,7 @@ async fn finish(
     context.metrics.count_pass(&outcomes, &after, &intent.identity.namespace, &intent.identity.name);
     match failures.into_iter().next() {
         Some(failure) => Err(PassError::Steps(failure)),
-        // It may be no news yet, see the status.
-        None if seen.patroni_silent_since.is_some() => Ok(Next::Waiting(ASK_AGAIN)),
-        None => Ok(next(&plan, &after.postgres_cluster_status, settings.resync_period)),
-    }
-}
-
-/// When to look again.
-fn next(plan: &Plan, word: &str, resync: Duration) -> Next {
-    match plan.look_again_seconds() {
-        Some(0) => Next::Again,
-        // What waits for a decision or a late hour is well, and told by an event or the resync.
-        Some(seconds) if plan.is_quiet() && Duration::from_secs(u64::from(seconds)) >= resync => {
-            Next::Settled
-        }
-        Some(seconds) => Next::Waiting(Duration::from_secs(u64::from(seconds))),
-        None if word == "Running" || plan.paused => Next::Settled,
-        None => Next::Waiting(NOT_IN_ORDER),
+        None => Ok(next_look(&plan, seen, &after.postgres_cluster_status, settings.resync_period)),
     }
 }
 
@@ -270,33 +251,4 @@ async fn refuse(problems: &[Problem], manifest: &Value, context: &Context) -> Re
     let text = |field: &str| manifest["metadata"][field].as_str().unwrap_or_default();
     context.metrics.count_refusal(text("namespace"), text("name"));
     Ok(Next::Unwell)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use matriarch_plan::{Action, Gate, Lane, Step};
-
-    const RESYNC: Duration = Duration::from_secs(1800);
-
-    #[test]
-    fn what_is_postponed_is_looked_at_in_time() {
-        let later = |seconds| {
-            let gate = Gate::new(Lane::Pods, "a", "b").postponed(seconds);
-            next(&Plan { gates: vec![gate], ..Plan::default() }, "Running", RESYNC)
-        };
-        assert_eq!(later(None), Next::Settled);
-        assert_eq!(later(Some(40)), Next::Waiting(Duration::from_secs(40)));
-    }
-
-    #[test]
-    fn the_plan_and_the_status_say_when_to_look_again() {
-        let steps = Plan { steps: vec![Step::new(Action::AddFinalizer, "x")], ..Plan::default() };
-        let gate = |lane| Gate::new(lane, "a", "b");
-        let gates = Plan { gates: vec![gate(Lane::Sql).stuck(), gate(Lane::Pods)], ..Plan::default() };
-        assert_eq!(next(&steps, "Running", RESYNC), Next::Again);
-        assert_eq!(next(&gates, "Updating", RESYNC), Next::Waiting(Duration::from_secs(1)));
-        assert_eq!(next(&Plan::default(), "Running", RESYNC), Next::Settled);
-        assert_eq!(next(&Plan::default(), "Updating", RESYNC), Next::Waiting(NOT_IN_ORDER));
-    }
 }

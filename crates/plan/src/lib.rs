@@ -14,6 +14,7 @@ pub mod executor;
 pub mod healing;
 mod lazy;
 pub mod lease;
+pub mod next_look;
 pub mod nodes;
 pub mod objects;
 pub mod observation;

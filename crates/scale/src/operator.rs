@@ -13,6 +13,8 @@ use tokio::process::{Child, Command};
 
 /// Ticks of the kernel's accounting in a second: the same on every Linux.
 const TICKS: f64 = 100.0;
+/// An operator that takes longer to answer hangs, and that is for the benchmark to say.
+const LONGEST_ANSWER: Duration = Duration::from_secs(10);
 /// How long an orderly end may take.
 const ORDERLY: Duration = Duration::from_secs(15);
 
@@ -106,8 +108,8 @@ impl Operator {
     /// Its metrics by name and labels, once it answers.
     pub async fn metrics(&self) -> Option<BTreeMap<String, f64>> {
         let url = format!("http://127.0.0.1:{}/metrics", self.port);
-        let answer = reqwest::get(url).await.ok()?.text().await.ok()?;
-        Some(parse(&answer))
+        let answer = reqwest::Client::new().get(url).timeout(LONGEST_ANSWER).send().await.ok()?;
+        Some(parse(&answer.text().await.ok()?))
     }
 
     /// Its process.
@@ -118,7 +120,8 @@ impl Operator {
     /// Whether it says that it is ready.
     pub async fn is_ready(&self) -> bool {
         let url = format!("http://127.0.0.1:{}/readyz", self.port);
-        reqwest::get(url).await.is_ok_and(|answer| answer.status().is_success())
+        let answer = reqwest::Client::new().get(url).timeout(LONGEST_ANSWER).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
     }
 
     /// Waits for the end of one that was killed.

@@ -14,7 +14,7 @@ use matriarch_plan::{Action, ObjectKey, Outcome, Plan, Risk};
 use serde_json::Value;
 
 use crate::pods::{Fate, Pod, Postgres};
-use crate::variant::Rendered;
+use crate::variant::{Rendered, Variant};
 use crate::world::World;
 
 /// What is kept when the cluster is deleted.
@@ -59,7 +59,8 @@ pub struct Judge {
     /// effect.
     at_stake: (u32, u32),
     switchovers: u32,
-    shrinks: bool,
+    /// The manifest as it stands.
+    variant: Variant,
     templates: Vec<(u64, Arc<Value>)>,
 }
 
@@ -70,10 +71,10 @@ fn must(holds: bool, property: impl FnOnce() -> String) -> Verdict {
 }
 
 impl Judge {
-    /// The manifest changed; whether it asks for fewer pods now.
-    pub fn edit(&mut self, now: u64, shrinks: bool) {
+    /// The manifest changed.
+    pub fn edit(&mut self, now: u64, variant: Variant) {
         self.edited = now;
-        self.shrinks = shrinks;
+        self.variant = variant;
         self.take_over = false;
         self.broken = 0;
         self.switchovers = 0;
@@ -173,7 +174,8 @@ impl Judge {
             })?;
         }
         self.approved(world, ordinal, ground)?;
-        if !pod.is_up() {
+        // One that crashes again and again is no member, not even while it runs for a moment.
+        if !pod.is_up() || pod.fate == Fate::Crashes {
             return Ok(());
         }
         self.disruptions += 1;
@@ -182,7 +184,8 @@ impl Judge {
             must(self.broken == 0, || {
                 format!("a bad template costs at most one member: {name} is one more")
             })?;
-            self.at_stake = (1, 0);
+            // One that goes anyway costs nothing.
+            self.at_stake = (u32::from(ordinal < self.variant.instances), 0);
         }
         Ok(())
     }
@@ -313,9 +316,12 @@ impl Judge {
         if !leaves(from) && !shrinks {
             self.approved(world, from, ground)?;
         }
-        let first = self.switchovers == 0 || (self.shrinks && self.switchovers == 1);
-        // Off a node that goes, or out of a pod that nobody reaches, is a matter of its own.
-        let counts = world.is_up(from) && !leaves(from);
+        let first = self.switchovers == 0;
+        // Off a node that goes, out of a pod that nobody reaches or that goes itself, is a matter of its own.
+        let crashes = world.pods.get(&from).is_some_and(|pod| pod.fate == Fate::Crashes);
+        // What the manifest before this one asked for does not count for this one.
+        let is_newest = ground.rendered.variant == self.variant;
+        let counts = world.is_up(from) && !crashes && !leaves(from) && !shrinks && is_newest;
         if counts && world.last_blow < self.edited && self.edited < ground.as_of {
             let count = self.switchovers + 1;
             must(first, || format!("one change takes one switchover; this is number {count}"))?;

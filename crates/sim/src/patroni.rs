@@ -311,6 +311,8 @@ impl World {
             pod.answers() && matches!(pod.postgres, Postgres::Running(_) | Postgres::Streaming)
         });
         if !takes_over {
+            // The candidate fell meanwhile: what that costs was not done by us.
+            self.patroni.ended_by_us = false;
             self.patroni.lock = None;
             self.blow();
             return;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use matriarch_plan::next_look::next_look;
 use matriarch_plan::scheduler::{Key, Next, Pace, Scheduler, Verdict, Why};
 use matriarch_plan::status::{PassResult, status};
 use matriarch_plan::{Action, Executor, Observation, Outcome, Plan, Step, plan_cluster, plan_deletion};
@@ -20,6 +21,8 @@ use crate::{properties, script};
 pub const CLUSTER: &str = "acid-sim";
 /// Turns within one second of the virtual clock.
 const TURNS_PER_SECOND: u32 = 4;
+/// Every cluster is looked at this often.
+const RESYNC: Duration = Duration::from_secs(60);
 /// Seconds for which a former leader may still finish its plan.
 const GHOST_SECONDS: u64 = 6;
 
@@ -172,8 +175,7 @@ impl<'a> Run<'a> {
     /// Somebody changes the manifest; the operator hears of it after so many seconds.
     pub fn edit(&mut self, rendered: Arc<Rendered>, delay: u64) {
         self.tell(|| format!("the manifest becomes {:?}", rendered.variant));
-        let shrinks = rendered.intent.instances < self.rendered.intent.instances;
-        self.judge.edit(self.world.now, shrinks);
+        self.judge.edit(self.world.now, rendered.variant);
         self.rendered = rendered;
         self.heard_at = Some(self.world.now + delay);
         self.last = None;
@@ -182,7 +184,7 @@ impl<'a> Run<'a> {
     /// Somebody deletes the manifest; what the settings keep stays.
     pub fn delete(&mut self, keeps: Retention, delay: u64) {
         self.tell(|| format!("the manifest is deleted; kept: {keeps:?}"));
-        self.judge.edit(self.world.now, false);
+        self.judge.edit(self.world.now, self.rendered.variant);
         self.judge.keeps = keeps;
         self.settings.enable_secrets_deletion = !keeps.secrets;
         self.settings.enable_persistent_volume_claim_deletion = !keeps.claims;
@@ -273,12 +275,25 @@ impl<'a> Run<'a> {
         self.judge.plan(&plan)?;
         let outcomes = self.act(&plan, &rendered, deletes, storm)?;
         let failed = outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Failed(_)));
-        let next = verdict(&plan, failed);
         if !deletes && (!outcomes.is_empty() || plan.steps.is_empty()) {
             self.report(&rendered, &plan, &outcomes)?;
         }
+        let next = self.next(&plan, deletes, failed);
         self.last = Some(plan);
         Ok(next.into())
+    }
+
+    /// As the operator's pass ends.
+    fn next(&self, plan: &Plan, deletes: bool, failed: bool) -> Next {
+        let gate = || Duration::from_secs(u64::from(plan.look_again_seconds().unwrap_or(1).max(1)));
+        match (failed, deletes) {
+            (true, _) => Next::Failed,
+            (false, true) if plan.is_settled() => Next::Asleep,
+            (false, true) => Next::Waiting(gate()),
+            (false, false) => {
+                next_look(plan, &self.eyes.sight, &self.world.status.postgres_cluster_status, RESYNC)
+            }
+        }
     }
 
     /// Writes the status, as the operator does after each pass.
@@ -407,18 +422,7 @@ fn plan_for(rendered: &Rendered, settings: &Settings, deletes: bool, sight: &Obs
     }
 }
 
-/// As the operator's pass ends.
-fn verdict(plan: &Plan, failed: bool) -> Next {
-    let gate = plan.gates.iter().map(|gate| gate.look_again_seconds).min();
-    match (failed, plan.steps.is_empty() || plan.paused, gate) {
-        (true, ..) => Next::Failed,
-        (false, false, _) => Next::Again,
-        (false, true, Some(seconds)) => Next::Waiting(Duration::from_secs(u64::from(seconds))),
-        (false, true, None) => Next::Settled,
-    }
-}
-
 /// The real one, but for a resync that comes within a history.
 fn pace() -> Pace {
-    Pace { resync: Duration::from_secs(60), ..Pace::default() }
+    Pace { resync: RESYNC, ..Pace::default() }
 }

@@ -375,14 +375,19 @@ fn peace(run: &mut Run<'_>) -> Result<(), String> {
 /// A bad template stops the rollout at the first pod, and that is said.
 fn blocked(run: &mut Run<'_>) -> Result<(), String> {
     let wanted = run.rendered.intent.instances as usize;
+    // What is being healed meanwhile may not be up again in the end.
+    let spoilt = run.world.claims.values().any(|claim| claim.spoilt != Spoilt::No);
     for _ in 0..SECONDS_TO_BLOCK {
         run.second(false)?;
+    }
+    if spoilt {
+        // The rollout waits for that member: the template has not been tried.
+        return Ok(());
     }
     let up = run.world.members_up();
     // New members are made from the bad template too.
     let old = run.world.pods.values().filter(|pod| pod.fate == Fate::Runs).count();
-    let spoilt = run.world.claims.values().any(|claim| claim.spoilt != Spoilt::No);
-    if up < old && !spoilt {
+    if up < old {
         return Err(format!("behind a bad template {up} of {old} members are up that could be"));
     }
     if !is_degraded(run) {

@@ -8,7 +8,7 @@ use crate::progress::Stage;
 use crate::shell;
 
 /// Package and a file that shows that it is there.
-const PACKAGES: [(&str, &str); 17] = [
+const PACKAGES: [(&str, &str); 18] = [
     ("containerd", "containerd"),
     ("runc", "runc"),
     ("containernetworking-plugins", "/usr/lib/cni/ptp"),
@@ -23,6 +23,7 @@ const PACKAGES: [(&str, &str); 17] = [
     ("zstd", "zstd"),
     ("buildah", "buildah"),
     ("gcc", "cc"),
+    ("make", "make"),
     ("libc6-dev", "/usr/include/stdio.h"),
     ("binutils", "strip"),
     ("postgresql-client", "psql"),

@@ -153,7 +153,7 @@ fn database_runs(status: &PodStatus) -> bool {
 }
 
 /// The API server's words where the StatefulSet controller could not make a pod. It is asked only
-/// when a pod has been missing for a while, and seldom.
+/// when a pod whose turn it is has been missing for a while, and seldom.
 pub async fn creation_refused(
     reads: &Reads,
     memory: &Memory,
@@ -161,8 +161,7 @@ pub async fn creation_refused(
     intent: &Intent,
     pods: &Seen<Vec<PodSeen>>,
 ) -> Option<String> {
-    let pods = pods.present()?;
-    if (0..intent.instances).all(|ordinal| pods.iter().any(|pod| pod.ordinal == ordinal)) {
+    if !is_missing_in_turn(intent, pods.present()?) {
         memory.no_pod_is_missing(cluster);
         return None;
     }
@@ -174,6 +173,20 @@ pub async fn creation_refused(
             words
         }
     }
+}
+
+/// Whether a pod is missing that should have been made by now: in order, each is made when those
+/// before it are ready.
+fn is_missing_in_turn(intent: &Intent, pods: &[PodSeen]) -> bool {
+    let parallel = intent.stateful_set.body["spec"]["podManagementPolicy"] == "Parallel";
+    for ordinal in 0..intent.instances {
+        match pods.iter().find(|pod| pod.ordinal == ordinal) {
+            None => return true,
+            Some(pod) if !pod.ready && !parallel => return false,
+            Some(_) => {}
+        }
+    }
+    false
 }
 
 /// The newest event of the StatefulSet controller about a pod that it could not make.
@@ -409,5 +422,30 @@ pub fn leader_by_label(pods: &Seen<Vec<PodSeen>>) -> Seen<String> {
         [] => Seen::Absent,
         [pod] => Seen::Present(pod.name.clone()),
         _ => Seen::Unknown("several pods are labelled as the primary".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use matriarch_cluster::Object;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_pod_is_missing_when_it_is_its_turn() {
+        let pod = |ordinal, ready| PodSeen { ordinal, ready, ..PodSeen::default() };
+        let missing = |policy: &str, pods: &[PodSeen]| {
+            let body = json!({"spec": {"podManagementPolicy": policy}});
+            let stateful_set = Object { body, ..Object::default() };
+            is_missing_in_turn(&Intent { instances: 3, stateful_set, ..Intent::default() }, pods)
+        };
+        for policy in ["OrderedReady", "Parallel"] {
+            assert!(missing(policy, &[]));
+            assert!(missing(policy, &[pod(0, true)]));
+            assert!(missing(policy, &[pod(1, true), pod(2, true)]));
+            assert!(!missing(policy, &[pod(0, true), pod(1, true), pod(2, false)]));
+            assert_eq!(missing(policy, &[pod(0, false)]), policy == "Parallel", "the next is not made yet");
+        }
     }
 }
