@@ -19,7 +19,7 @@ use crate::observe::has_finalizer;
 use crate::queue::Queue;
 
 /// Objects per page of a list: what a page takes is given back at once, but it is a peak.
-const PAGE: u32 = 100;
+const PAGE: u32 = 50;
 /// First and longest pause after an error.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(20));
 /// Pause where the kind is not installed, or may not be watched.

@@ -32,7 +32,7 @@ use crate::namespaces::Namespaces;
 use crate::queue::Queue;
 
 /// Lists that are read at the same time.
-const LISTS: usize = 3;
+const LISTS: usize = 2;
 /// How long the first lists are waited for; what has not answered by then is read live.
 const FIRST_LISTS: Duration = Duration::from_secs(30);
 
