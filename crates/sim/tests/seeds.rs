@@ -7,10 +7,6 @@ use std::sync::{Mutex, PoisonError};
 
 use matriarch_sim::{Defect, Failure, History, Renderings, run};
 
-/// A third of the time goes into memory.
-#[global_allocator]
-static MEMORY: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
 /// Seeds of the short mode.
 const SHORT: u64 = 2_000;
 /// After so many failures no more are looked for.

@@ -29,12 +29,17 @@ pub fn link(target: &Path, link: &Path) -> Result<()> {
 
 /// A copy of the running program that later builds don't touch. Read through the
 /// kernel's link: a build may already have replaced the file that was started.
+///
+/// Another process writes it: whatever this one starts in another thread holds our open files for a
+/// moment, and a program that anybody still has open for writing cannot be started ("Text file busy").
 pub fn copy_this_program(to: &Path) -> Result<()> {
     remove(to)?;
     if let Some(parent) = to.parent() {
         fs::create_dir_all(parent)?;
     }
-    fs::copy("/proc/self/exe", to)
+    let program = format!("/proc/{}/exe", std::process::id());
+    let mut copy = crate::shell::command("cp", [program.as_str()]);
+    crate::shell::output(copy.arg(to))
         .map(|_| ())
         .with_context(|| format!("cannot copy this program to {}", to.display()))
 }
@@ -54,5 +59,31 @@ pub fn tail(path: &Path, lines: usize) -> String {
     match fs::read(path) {
         Ok(content) => crate::shell::last_lines(&String::from_utf8_lossy(&content), lines),
         Err(_) => format!("(no log at {})", path.display()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Text file busy: the copy was started while a child of another thread still had it open.
+    #[test]
+    fn a_copy_of_this_program_starts_while_others_are_started() {
+        let place = std::env::temp_dir().join(format!("matriarch-copy-{}", std::process::id()));
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    let _ = std::process::Command::new("true").status();
+                }
+            });
+            for _ in 0..5 {
+                copy_this_program(&place).expect("a copy");
+                let started = std::process::Command::new(&place).arg("--list").output();
+                assert!(started.expect("it starts").status.success());
+            }
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        remove(&place).expect("removed");
     }
 }
