@@ -11,6 +11,14 @@ pub const NAMESPACE: &str = "matriarch-system";
 /// Its Deployment, as `kubectl` takes it.
 pub const DEPLOYMENT: &str = "deployment/matriarch";
 
+/// What all its replicas have logged: one of them leads, and only that one tells of clusters.
+///
+/// # Errors
+/// When `kubectl` fails.
+pub fn logs() -> Result<String> {
+    kubectl().run(&["logs", "-l", &selector()?, "--prefix", "--tail=-1"])
+}
+
 /// `kubectl` in the operator's namespace.
 pub fn kubectl() -> Kubectl {
     Kubectl::new(NAMESPACE)

@@ -134,7 +134,8 @@ impl Scene {
         ] {
             self.show(&self.kubectl, question);
         }
-        let selected = ["logs", operator::DEPLOYMENT, "--tail=60"];
+        let Ok(replicas) = operator::selector() else { return };
+        let selected = ["logs", "-l", &replicas, "--prefix", "--tail=60"];
         self.show(&Kubectl::new(operator::NAMESPACE), &selected);
     }
 

@@ -29,7 +29,7 @@ fn cluster_without_manifest_is_left_and_reported() {
             let events = kubectl.run(&["get", "events", "--field-selector", event])?;
             Ok(Look::when(events.contains("no postgresql manifest"), events))
         })?;
-        let log = operator::kubectl().run(&["logs", operator::DEPLOYMENT])?;
+        let log = operator::logs()?;
         let reported = format!("orphaned cluster {}/{NAME}", kubectl.namespace());
         ensure!(log.contains(&reported), "not in the log: {reported}");
         let after = objects(kubectl, &cluster)?;
