@@ -107,9 +107,12 @@ impl Operator {
 
     /// Its metrics by name and labels, once it answers.
     pub async fn metrics(&self) -> Option<BTreeMap<String, f64>> {
-        let url = format!("http://127.0.0.1:{}/metrics", self.port);
-        let answer = reqwest::Client::new().get(url).timeout(LONGEST_ANSWER).send().await.ok()?;
-        Some(parse(&answer.text().await.ok()?))
+        Some(parse(&self.ask("metrics").await.ok()?.text().await.ok()?))
+    }
+
+    async fn ask(&self, path: &str) -> reqwest::Result<reqwest::Response> {
+        let url = format!("http://127.0.0.1:{}/{path}", self.port);
+        reqwest::Client::new().get(url).timeout(LONGEST_ANSWER).send().await
     }
 
     /// Its process.
@@ -119,9 +122,7 @@ impl Operator {
 
     /// Whether it says that it is ready.
     pub async fn is_ready(&self) -> bool {
-        let url = format!("http://127.0.0.1:{}/readyz", self.port);
-        let answer = reqwest::Client::new().get(url).timeout(LONGEST_ANSWER).send().await;
-        answer.is_ok_and(|answer| answer.status().is_success())
+        self.ask("readyz").await.is_ok_and(|answer| answer.status().is_success())
     }
 
     /// Waits for the end of one that was killed.
