@@ -12,6 +12,7 @@ pub mod deletion;
 pub mod difference;
 pub mod executor;
 pub mod healing;
+pub mod last_look;
 mod lazy;
 pub mod lease;
 pub mod next_look;

@@ -19,7 +19,7 @@ pub fn next_look(plan: &Plan, seen: &Observation, word: &str, resync: Duration) 
     let momentary = word == "Running" && matches!(seen.patroni, Seen::Unknown(_));
     match plan.look_again_seconds() {
         Some(0) => Next::Again,
-        Some(_) | None if momentary => Next::Waiting(ASK_AGAIN),
+        _ if momentary => Next::Waiting(ASK_AGAIN),
         // What waits for a decision or a late hour is well, and told by an event or the resync.
         Some(seconds) if plan.is_quiet() && Duration::from_secs(u64::from(seconds)) >= resync => {
             Next::Settled

@@ -62,18 +62,27 @@ pub fn plan_pods(intent: &Intent, seen: &Observation, plan: &mut Plan) {
         return;
     }
     let rollout = Rollout::of(intent, pods, seen);
-    plan.steps.extend(healing::step(intent, seen));
-    if let Some(gate) = rollout.unproven() {
+    let unproven = rollout.unproven();
+    // A pod that the template mends goes first: one disruptive step at a time.
+    if unproven.is_none()
+        && let Some((step, gate)) = rollout.replace_broken()
+    {
+        plan.steps.push(step);
         plan.gates.push(gate);
         return;
     }
-    if let Some((step, gate)) = rollout.replace_broken() {
-        plan.steps.push(step);
+    let heals = healing::step(intent, seen);
+    let is_healing = heals.is_some();
+    plan.steps.extend(heals);
+    if let Some(gate) = unproven {
         plan.gates.push(gate);
         return;
     }
     if let Some(gate) = rollout.not_ready().or_else(|| rollout.surplus()) {
         plan.gates.push(gate);
+        return;
+    }
+    if is_healing {
         return;
     }
     match (seen.patroni.present(), seen.primary()) {
@@ -106,7 +115,10 @@ impl<'a> Rollout<'a> {
             .iter()
             .map(|pod| (pod, outdated_because(intent, pod, seen)))
             .filter(|(_, because)| !because.is_empty());
-        Self { intent, seen, pods, outdated: outdated.collect() }
+        let mut outdated: Vec<_> = outdated.collect();
+        // Which of several goes first does not hang on the order in which they were listed.
+        outdated.sort_by_key(|(pod, _)| pod.ordinal);
+        Self { intent, seen, pods, outdated }
     }
 
     fn reasons(&self, pod: &PodSeen) -> Option<&Vec<Reason>> {
@@ -466,7 +478,12 @@ pub fn hold_scale_down(
         (0..intent.instances).any(|ordinal| name == format!("{}-{ordinal}", intent.identity.name))
     };
     let why = match seen.primary() {
-        Seen::Present(primary) if survives(&primary) => return None,
+        // One that is stopping hands its lock to a member that may be among those to go.
+        Seen::Present(primary) if survives(&primary) => match leader_state(seen) {
+            Some((true, _)) => return None,
+            Some((false, state)) => format!("the primary {primary} is \"{state}\""),
+            None => format!("nothing is known of the primary {primary}"),
+        },
         Seen::Present(primary) => format!("{primary} is the primary and would be removed"),
         // The one that is to go may be the only one that has it all.
         Seen::Absent => {
@@ -476,6 +493,12 @@ pub fn hold_scale_down(
     };
     desired["spec"]["replicas"] = json!(live_replicas);
     Some(Gate::new(Lane::Pods, format!("the primary is below ordinal {wanted}"), why))
+}
+
+/// Whether the leader runs, and what Patroni says of it.
+fn leader_state(seen: &Observation) -> Option<(bool, &str)> {
+    let leader = seen.patroni.present()?.leader()?;
+    Some((leader.is_healthy(), &leader.state))
 }
 
 /// Ordinal of the primary, where that is to go and its pod still stands.

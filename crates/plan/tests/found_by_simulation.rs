@@ -176,3 +176,53 @@ fn a_member_whose_pod_is_made_anew_keeps_its_tries() {
     intent.instances = 1;
     assert!(healing::after(&intent, &seen, &[]).is_empty());
 }
+
+/// Two pods of a template that was never any good: whichever was listed first went first.
+#[test]
+fn which_of_two_broken_pods_goes_first_does_not_follow_the_list() {
+    let intent = intent(2);
+    let mut seen = at_rest(&intent);
+    *pods_mut(&mut seen) = vec![broken(0), broken(1)];
+    seen.patroni = Seen::Absent;
+    seen.leader = Seen::Absent;
+    let plan = plan_cluster(&intent, &seen);
+    assert_eq!(actions(&plan), ["recreate pod acid-test-0"], "{plan}");
+    pods_mut(&mut seen).reverse();
+    assert_eq!(actions(&plan_cluster(&intent, &seen)), actions(&plan));
+}
+
+/// The template was put back while another member's data was to be copied anew.
+#[test]
+fn a_pod_that_the_template_mends_goes_before_a_member_is_healed() {
+    let mut intent = intent(3);
+    intent.policy.healing = Healing::Reinitialize;
+    let mut seen = at_rest(&intent);
+    seen.now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1_000_000);
+    let since = status::seconds(seen.now - SignedDuration::from_secs(400));
+    seen.status.conditions.push(Condition {
+        type_: CONDITION.into(),
+        status: "False".into(),
+        message: format!("acid-test-1 does not stream since {since}: Patroni says it is \"running\""),
+        ..Condition::default()
+    });
+    patroni_mut(&mut seen).members[1].state = "running".into();
+    pods_mut(&mut seen).iter_mut().for_each(|pod| pod.age_seconds = 1000);
+    assert_eq!(actions(&plan_cluster(&intent, &seen)), ["copy the data of acid-test-1 anew"]);
+    pods_mut(&mut seen)[2] = broken(2);
+    let plan = plan_cluster(&intent, &seen);
+    assert_eq!(actions(&plan), ["recreate pod acid-test-2"], "{plan}");
+}
+
+/// In the middle of a switchover the lock still names the old primary: the new one was scaled away.
+#[test]
+fn nothing_shrinks_while_the_primary_hands_over() {
+    let intent = intent(1);
+    let mut seen = at_rest(&intent);
+    set_mut(&mut seen).body["spec"]["replicas"] = json!(2);
+    pods_mut(&mut seen).push(pod(1, NEW));
+    patroni_mut(&mut seen).members = vec![member(0, "leader"), member(1, "replica")];
+    patroni_mut(&mut seen).members[0].state = "stopping".into();
+    let plan = plan_cluster(&intent, &seen);
+    assert_eq!(actions(&plan), Vec::<String>::new(), "{plan}");
+    assert!(gates(&plan).iter().any(|gate| gate.contains("acid-test-0 is \"stopping\"")), "{plan}");
+}

@@ -81,7 +81,8 @@ pub struct Eyes {
 impl Eyes {
     /// How old the oldest part is by which pods are judged.
     pub fn as_of(&self) -> u64 {
-        let judged = [Source::Set, Source::Pods, Source::Lock, Source::Patroni, Source::Claims];
+        let judged =
+            [Source::Set, Source::Pods, Source::Lock, Source::Patroni, Source::Claims, Source::Nodes];
         judged.iter().map(|source| self.as_of.get(source).copied().unwrap_or(0)).min().unwrap_or(0)
     }
 
@@ -175,9 +176,7 @@ impl Eyes {
                     .collect();
             }
             Source::Pods => {
-                let pods: Vec<PodSeen> =
-                    world.pods.iter().map(|(ordinal, pod)| pod_seen(world, *ordinal, pod)).collect();
-                sight.pods = Seen::Present(pods);
+                sight.pods = Seen::Present(pods_seen(world));
                 sight.creation_refused.clone_from(&world.creation_refused);
                 self.refresh_revisions(world);
             }
@@ -259,6 +258,11 @@ fn passwords(world: &World, rendered: &Rendered) -> BTreeMap<String, PasswordSta
     roles
         .filter_map(|role| role.secret.as_ref().map(|secret| (secret.clone(), state(secret, &role.name))))
         .collect()
+}
+
+/// The pods as the API server shows them.
+pub fn pods_seen(world: &World) -> Vec<PodSeen> {
+    world.pods.iter().map(|(ordinal, pod)| pod_seen(world, *ordinal, pod)).collect()
 }
 
 fn pod_seen(world: &World, ordinal: u32, pod: &Pod) -> PodSeen {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use matriarch_api::PostgresqlStatus;
 use matriarch_cluster::policy::Healing;
 use matriarch_plan::difference::template_differences;
-use matriarch_plan::{Action, ObjectKey, Outcome, Plan, Risk};
+use matriarch_plan::{Action, ObjectKey, Outcome, Plan, PodSeen, Risk};
 use serde_json::Value;
 
 use crate::pods::{Fate, Pod, Postgres};
@@ -35,6 +35,8 @@ pub struct Ground<'a> {
     pub as_of: u64,
     /// The manifest is being deleted, as the operator knew.
     pub deletes: bool,
+    /// The pods, as they were seen.
+    pub pods: &'a [PodSeen],
 }
 
 /// What was counted so far.
@@ -63,6 +65,10 @@ pub struct Judge {
     variant: Variant,
     templates: Vec<(u64, Arc<Value>)>,
 }
+
+/// A container that ended so often, the last time so few seconds ago, is not to be relied on.
+const STUCK_AFTER: u32 = 3;
+const STEADY_AFTER: u64 = 60;
 
 type Verdict = Result<(), String>;
 
@@ -310,7 +316,11 @@ impl Judge {
         must(!self.take_over, || "a take-over restarts nobody: there is a switchover".to_owned())?;
         let leaves = |ordinal: u32| {
             let node = world.pods.get(&ordinal).and_then(|pod| pod.node);
-            node.is_some_and(|node| world.nodes[node].cordoned)
+            node.is_some_and(|node| {
+                let node = &world.nodes[node];
+                // One that may be used again, which the operator could not know yet.
+                node.cordoned || node.uncordoned.is_some_and(|since| since >= ground.as_of)
+            })
         };
         let shrinks = from >= ground.rendered.intent.instances;
         if !leaves(from) && !shrinks {
@@ -318,7 +328,10 @@ impl Judge {
         }
         let first = self.switchovers == 0;
         // Off a node that goes, out of a pod that nobody reaches or that goes itself, is a matter of its own.
-        let crashes = world.pods.get(&from).is_some_and(|pod| pod.fate == Fate::Crashes);
+        let crashes = world.pods.get(&from).is_some_and(|pod| {
+            let unsteady = |(at, times)| times >= STUCK_AFTER && at + STEADY_AFTER > ground.as_of;
+            pod.fate == Fate::Crashes || pod.ended.is_some_and(unsteady)
+        });
         // What the manifest before this one asked for does not count for this one.
         let is_newest = ground.rendered.variant == self.variant;
         let counts = world.is_up(from) && !crashes && !leaves(from) && !shrinks && is_newest;

@@ -92,6 +92,16 @@ impl World {
         }
     }
 
+    /// The node may be used again.
+    pub fn uncordon(&mut self, node: usize) {
+        let node = &mut self.nodes[node];
+        if node.cordoned {
+            node.uncordoned = Some(self.now);
+        }
+        (node.cordoned, node.draining) = (false, false);
+        self.changed();
+    }
+
     /// The node is cut off until then.
     pub fn lose_node(&mut self, node: usize, until: u64) {
         self.nodes[node].lost_until = Some(until);

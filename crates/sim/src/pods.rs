@@ -177,6 +177,8 @@ impl Pod {
 pub struct Node {
     /// No new pods.
     pub cordoned: bool,
+    /// When it could be used again.
+    pub uncordoned: Option<u64>,
     /// Its pods are being evicted.
     pub draining: bool,
     /// It does not answer until then.

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use matriarch_plan::last_look::contradiction;
 use matriarch_plan::next_look::next_look;
 use matriarch_plan::scheduler::{Key, Next, Pace, Scheduler, Verdict, Why};
 use matriarch_plan::status::{PassResult, status};
-use matriarch_plan::{Action, Executor, Observation, Outcome, Plan, Step, plan_cluster, plan_deletion};
+use matriarch_plan::{
+    Action, Executor, Observation, Outcome, Plan, PodSeen, Step, plan_cluster, plan_deletion,
+};
 use matriarch_settings::Settings;
 
 use crate::defect::{Defect, Saboteur};
-use crate::eyes::{Eyes, Trouble};
+use crate::eyes::{Eyes, Trouble, pods_seen};
 use crate::judge::{Ground, Judge, Retention};
 use crate::seed::Seed;
 use crate::variant::{Rendered, Renderings, Variant};
@@ -84,6 +87,7 @@ struct Ghost {
     rendered: Arc<Rendered>,
     as_of: u64,
     deletes: bool,
+    pods: Arc<[PodSeen]>,
     until: u64,
 }
 
@@ -326,6 +330,13 @@ impl<'a> Run<'a> {
         plan_for(rendered, &saboteur.settings(&self.settings), deletes, &sight)
     }
 
+    /// The pods as they are seen, where the plan deletes one.
+    fn pods_for(&self, plan: &Plan) -> Arc<[PodSeen]> {
+        let deletes = plan.steps.iter().any(|step| matches!(step.action, Action::DeletePod { .. }));
+        let pods = self.eyes.sight.pods.present().filter(|_| deletes);
+        pods.map_or_else(Arc::default, |pods| pods.as_slice().into())
+    }
+
     /// Takes the steps. The operator may die before or after any of them.
     fn act(
         &mut self,
@@ -336,7 +347,8 @@ impl<'a> Run<'a> {
     ) -> Result<Vec<(Step, Outcome)>, String> {
         let mut executor = Executor::new(plan);
         let as_of = self.eyes.as_of();
-        let ground = Ground { rendered, as_of, deletes };
+        let pods = self.pods_for(plan);
+        let ground = Ground { rendered, as_of, deletes, pods: &pods };
         while let Some(step) = executor.next_step() {
             let action = step.action.clone();
             let dies = storm && self.seed.chance(3);
@@ -353,7 +365,9 @@ impl<'a> Run<'a> {
                     // The request is on its way when the process ends.
                     executor = Executor::new(plan);
                 }
-                self.ghost = lives_on.then_some(Ghost { executor, rendered, as_of, deletes, until });
+                let pods = Arc::clone(&pods);
+                let ghost = Ghost { executor, rendered, as_of, deletes, pods, until };
+                self.ghost = lives_on.then_some(ghost);
                 self.restart_operator();
                 return Ok(Vec::new());
             }
@@ -370,7 +384,8 @@ impl<'a> Run<'a> {
         let Some(action) = ghost.executor.next_step().map(|step| step.action.clone()) else { return Ok(()) };
         self.tell(|| "the former leader acts:".to_owned());
         let rendered = Arc::clone(&ghost.rendered);
-        let ground = Ground { rendered: &rendered, as_of: ghost.as_of, deletes: ghost.deletes };
+        let pods = Arc::clone(&ghost.pods);
+        let ground = Ground { rendered: &rendered, as_of: ghost.as_of, deletes: ghost.deletes, pods: &pods };
         let outcome = self.perform(&action, ground, true)?;
         ghost.executor.record(outcome);
         self.ghost = Some(ghost);
@@ -407,6 +422,11 @@ impl<'a> Run<'a> {
     }
 
     fn effect(&mut self, action: &Action, ground: Ground<'_>) -> Result<Outcome, String> {
+        if let Action::DeletePod { name, .. } = action
+            && let Some(why) = contradiction(name, ground.pods, &pods_seen(&self.world))
+        {
+            return Ok(Outcome::Outdated(why));
+        }
         self.judge.before(&self.world, action, ground)?;
         let outcome = self.world.take(action);
         self.judge.after(action, &outcome);

@@ -186,8 +186,7 @@ fn storm(run: &mut Run<'_>, seconds: u64) -> Result<(), String> {
         run.second(true)?;
     }
     for node in 0..NODES {
-        run.world.nodes[node].cordoned = false;
-        run.world.nodes[node].draining = false;
+        run.world.uncordon(node);
         if run.world.nodes[node].lost_until.is_some() {
             run.world.nodes[node].lost_until = Some(run.world.now);
         }
@@ -205,9 +204,7 @@ fn blow(run: &mut Run<'_>, drained: &mut Option<(usize, u64)>) {
         && until <= run.world.now
     {
         run.tell(|| format!("node-{node} is back"));
-        run.world.nodes[node].cordoned = false;
-        run.world.nodes[node].draining = false;
-        run.world.changed();
+        run.world.uncordon(node);
         *drained = None;
     }
     match run.seed.below(1000) {
@@ -382,6 +379,10 @@ fn blocked(run: &mut Run<'_>) -> Result<(), String> {
     }
     if spoilt {
         // The rollout waits for that member: the template has not been tried.
+        return Ok(());
+    }
+    if run.world.patroni.holder().is_none() && run.world.last_blow > run.judge.edited {
+        // What took the primary's pod left its newest data behind the bad template: nobody may lead.
         return Ok(());
     }
     let up = run.world.members_up();

@@ -253,7 +253,8 @@ impl World {
         if let Some(announced) = &mut pod.announced {
             announced.state = "stopping".to_owned();
         }
-        if leads {
+        // While nobody leads, the newest data may be in any of them.
+        if leads || (!by_us && self.patroni.holder().is_none()) {
             self.patroni.ended_by_us = by_us;
         }
         if by_us { self.changed() } else { self.blow() }
@@ -274,7 +275,8 @@ impl World {
 
     /// A container of the pod ends and is started again after so many seconds.
     pub fn crash(&mut self, ordinal: u32, seconds: u64) {
-        let leads = self.patroni.holder() == Some(ordinal);
+        // While nobody leads, the newest data may be in any of them.
+        let leads = self.patroni.holder().is_none_or(|holder| holder == ordinal);
         let until = self.now + seconds;
         let Some(pod) = self.pods.get_mut(&ordinal) else { return };
         if pod.phase != Phase::Running {

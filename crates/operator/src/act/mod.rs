@@ -7,6 +7,8 @@ mod trial;
 
 use kube::Client;
 use matriarch_cluster::{CredentialSecret, Intent, PasswordSource};
+use matriarch_plan::last_look::contradiction;
+use matriarch_plan::scheduler::Key;
 use matriarch_plan::{Action, Executor, ObjectPlace, Observation, Outcome, Plan, Seen, Step};
 use matriarch_postgres::Connection;
 use matriarch_settings::Settings;
@@ -15,7 +17,8 @@ use rand::Rng;
 use tracing::{info, warn};
 
 use crate::lease::Leadership;
-use crate::observe::{Addresses, COMMON, Place, base_url, connect, namespace_of, passwords};
+use crate::observe::{Addresses, COMMON, Place, base_url, connect, namespace_of, passwords, pods};
+use crate::reads::Reads;
 
 /// Length of generated passwords, in characters (03 §8.1).
 const PASSWORD_LENGTH: usize = 64;
@@ -26,6 +29,8 @@ const SALT_LENGTH: usize = 16;
 #[derive(Clone)]
 pub struct Hands {
     client: Client,
+    /// Past the caches.
+    live: Reads,
     patroni: matriarch_patroni::Client,
     leadership: Leadership,
 }
@@ -43,9 +48,9 @@ pub struct Workpiece<'a> {
 }
 
 impl Hands {
-    /// Hands on the cluster of `client`.
-    pub fn new(client: Client, patroni: matriarch_patroni::Client, leadership: Leadership) -> Self {
-        Self { client, patroni, leadership }
+    /// Hands on what `reads` looks at.
+    pub fn new(reads: &Reads, patroni: matriarch_patroni::Client, leadership: Leadership) -> Self {
+        Self { client: reads.client().clone(), live: reads.live(), patroni, leadership }
     }
 
     /// Takes the plan's steps, and tells what became of each. Who stops leading takes no further
@@ -65,6 +70,17 @@ impl Hands {
             executor.record(outcome);
         }
         executor.finish()
+    }
+
+    /// Why the pod of this name may not go after all, by what the API server says of the others now.
+    async fn contradicts(&self, name: &str, work: &Workpiece<'_>) -> Option<String> {
+        let identity = &work.intent.identity;
+        let key = Key { namespace: identity.namespace.clone(), name: identity.name.clone() };
+        match pods(&self.live, &key, &work.intent.selector, work.settings).await {
+            Seen::Present(now) => contradiction(name, work.seen.pods.present()?, &now),
+            Seen::Absent => None,
+            Seen::Unknown(why) => Some(format!("the other pods could not be looked at: {why}")),
+        }
     }
 
     async fn take(&self, action: &Action, work: &Workpiece<'_>, session: &mut Session) -> Outcome {
@@ -111,6 +127,9 @@ impl Hands {
                     && let Err(why) = trial::accepted(client, trial).await
                 {
                     return Outcome::Failed(format!("the new template is refused, no pod is deleted: {why}"));
+                }
+                if let Some(why) = self.contradicts(name, work).await {
+                    return Outcome::Outdated(format!("no pod is deleted: {why}"));
                 }
                 kubernetes::delete(client, &place("Pod", name), uid).await
             }

@@ -68,7 +68,7 @@ impl<'a> Orphan<'a> {
         namespace: &str,
         name: &str,
     ) -> anyhow::Result<Self> {
-        let reads = Reads::direct(client.clone());
+        let reads = Reads::direct(client);
         let manifest = reads.get("postgresql", namespace, name).await;
         if manifest.context("the manifest cannot be looked for")?.is_some() {
             bail!(
@@ -83,8 +83,8 @@ impl<'a> Orphan<'a> {
         let (cluster, _) = Cluster::read(&manifest, settings);
         let intent = render(&cluster, settings);
         let patroni = matriarch_patroni::Client::new()?;
-        let eyes = Eyes::new(reads, patroni.clone());
-        let hands = Hands::new(client, patroni, Leadership::forever());
+        let hands = Hands::new(&reads, patroni.clone(), Leadership::forever());
+        let eyes = Eyes::new(reads, patroni);
         let orphan = Self { eyes, hands, settings, manifest, intent };
         let plan = orphan.look().await.1;
         if plan.is_settled() {

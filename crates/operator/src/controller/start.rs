@@ -202,7 +202,7 @@ fn context(
     let reads = Reads::cached(parts.client.clone(), Arc::clone(&caches), places);
     Ok(Context {
         eyes: Eyes::new(reads.clone(), patroni.clone()).with_nodes(nodes),
-        hands: Hands::new(parts.client.clone(), patroni, leadership.clone()),
+        hands: Hands::new(&reads, patroni, leadership.clone()),
         reads,
         recorder: parts.recorder,
         client: parts.client,

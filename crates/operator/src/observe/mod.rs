@@ -12,6 +12,7 @@ mod secrets;
 mod sql;
 
 pub use infrastructure::roles as infrastructure_roles;
+pub use kubernetes::pods;
 pub use patroni::base_url;
 pub use sql::{COMMON, Place, connect, namespace_of};
 
