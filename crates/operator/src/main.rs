@@ -37,7 +37,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 /// Peaks are short and come from a few passes at a time: what they took goes back. Its options are
-/// in `.cargo/config.toml`.
+/// in `.cargo/config.toml`. Profilers of memory see only the system's: feature `system-allocator`.
+#[cfg(not(feature = "system-allocator"))]
 #[global_allocator]
 static MEMORY: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

@@ -46,16 +46,19 @@ pub fn plan_pods(intent: &Intent, seen: &Observation, plan: &mut Plan) {
         Action::ReplaceStatefulSet { .. } => true,
         _ => false,
     });
-    let disrupts = plan.disruptive_steps() > 0;
-    if template_changes || disrupts || intent.instances == 0 {
+    if plan.disruptive_steps() > 0 || intent.instances == 0 {
         return;
     }
+    // A node that goes waits for nobody.
     if let (Some(patroni), Seen::Present(primary)) = (seen.patroni.present(), seen.primary()) {
         match nodes::move_primary(intent, seen, patroni, &primary) {
             Move::Stay => {}
             Move::Now(step) => return plan.steps.push(*step),
             Move::Later(gate) => plan.gates.push(gate),
         }
+    }
+    if template_changes {
+        return;
     }
     if let Some(gate) = templates_unknown(intent, pods, seen) {
         plan.gates.push(gate);
@@ -235,13 +238,23 @@ impl<'a> Rollout<'a> {
         match &self.seen.leader {
             Seen::Unknown(_) => false,
             _ if pod.role_label.as_deref() == Some(PRIMARY) => serves_nobody,
-            Seen::Absent => serves_nobody,
+            // While nobody leads and it keeps others from being made, its volume is all that counts.
+            Seen::Absent => serves_nobody || (cannot_run && self.keeps_others_from_being_made(pod)),
             // Its lock outlives it where nobody can take over.
             Seen::Present(holder) if *holder == pod.name => {
                 serves_nobody || (cannot_run && self.pods.len() == 1)
             }
             Seen::Present(_) => cannot_run || (fails && self.seen.primary().present().is_some()),
         }
+    }
+
+    /// Pods are made in order: whether one after this is missing that the StatefulSet has yet to make.
+    fn keeps_others_from_being_made(&self, pod: &PodSeen) -> bool {
+        let Seen::Present(set) = self.seen.object(&key_of(&self.intent.stateful_set)) else { return false };
+        let replicas = set.body["spec"]["replicas"].as_u64().unwrap_or(0);
+        let ordered = set.body["spec"]["podManagementPolicy"] != "Parallel";
+        let is_missing = |ordinal: u64| self.pods.iter().all(|other| u64::from(other.ordinal) != ordinal);
+        ordered && (u64::from(pod.ordinal) + 1..replicas).any(is_missing)
     }
 
     /// Pods of an older template that are not up and may come up. The primary among them is judged
@@ -297,7 +310,10 @@ impl<'a> Rollout<'a> {
             plan.gates.push(gate);
             return;
         }
-        match candidate::choose(self.intent, self.seen, patroni, primary, Demand::default()) {
+        // From a node that goes the primary would move back at once, and so on without end.
+        let demand =
+            Demand { on_staying_node: nodes::leaving(pod, self.seen).is_none(), ..Demand::default() };
+        match candidate::choose(self.intent, self.seen, patroni, primary, demand) {
             Ok(candidate) => plan.steps.push(Step::because(
                 Action::Switchover { from: primary.to_owned(), to: candidate.name.clone() },
                 because.clone(),

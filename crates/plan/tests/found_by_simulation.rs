@@ -226,3 +226,56 @@ fn nothing_shrinks_while_the_primary_hands_over() {
     assert_eq!(actions(&plan), Vec::<String>::new(), "{plan}");
     assert!(gates(&plan).iter().any(|gate| gate.contains("acid-test-0 is \"stopping\"")), "{plan}");
 }
+
+/// The rollout moved the primary to a node that was cordoned, and the cordon moved it back, without end.
+#[test]
+fn a_rollout_moves_no_primary_to_a_node_that_it_would_have_to_leave() {
+    let intent = intent(2);
+    let mut seen = at_rest(&intent);
+    pods_mut(&mut seen)[0].revision = OLD.into();
+    for pod in pods_mut(&mut seen) {
+        pod.node = Some(format!("n{}", pod.ordinal));
+    }
+    let node = |name: &str, unschedulable: bool| {
+        let node = NodeSeen { name: name.into(), unschedulable, ready: true, ..NodeSeen::default() };
+        (name.to_owned(), Seen::Present(node))
+    };
+    seen.nodes = BTreeMap::from([node("n0", false), node("n1", true)]);
+    let plan = plan_cluster(&intent, &seen);
+    assert_eq!(actions(&plan), Vec::<String>::new(), "{plan}");
+    assert!(gates(&plan).iter().any(|gate| gate.contains("n1, which is cordoned")), "{plan}");
+    seen.nodes = BTreeMap::from([node("n0", false), node("n1", false)]);
+    assert_eq!(actions(&plan_cluster(&intent, &seen)), ["switch over from acid-test-0 to acid-test-1"]);
+}
+
+/// Not knowing the StatefulSet led to a switchover that its pending change had held back.
+#[test]
+fn the_primary_leaves_its_node_also_while_the_template_changes() {
+    let intent = intent(2);
+    let mut seen = at_rest(&intent);
+    set_mut(&mut seen).body["spec"]["template"]["spec"]["containers"][0]["image"] = json!("other");
+    pods_mut(&mut seen)[0].node = Some("n0".into());
+    let node = NodeSeen { name: "n0".into(), unschedulable: true, ready: true, ..NodeSeen::default() };
+    seen.nodes = BTreeMap::from([("n0".to_owned(), Seen::Present(node))]);
+    let plan = plan_cluster(&intent, &seen);
+    assert!(actions(&plan).contains(&"switch over from acid-test-0 to acid-test-1".to_owned()), "{plan}");
+}
+
+/// The newest data was in a member that was to be made after a broken one, and that one waited for a
+/// leader.
+#[test]
+fn a_crashing_pod_that_keeps_the_last_leader_from_being_made_is_replaced() {
+    let intent = intent(1);
+    let mut seen = at_rest(&intent);
+    set_mut(&mut seen).body["spec"]["replicas"] = json!(3);
+    let crashing =
+        PodSeen { waiting: Some("CrashLoopBackOff: exit code 1".into()), database_runs: true, ..broken(0) };
+    *pods_mut(&mut seen) = vec![crashing, pod(1, NEW)];
+    patroni_mut(&mut seen).members = vec![member(0, "replica"), member(1, "replica")];
+    seen.leader = Seen::Absent;
+    let plan = plan_cluster(&intent, &seen);
+    assert!(actions(&plan).contains(&"recreate pod acid-test-0".to_owned()), "{plan}");
+    // With all of them there, one may still take over.
+    pods_mut(&mut seen).push(pod(2, NEW));
+    assert_eq!(plan_cluster(&intent, &seen).disruptive_steps(), 0);
+}

@@ -283,11 +283,8 @@ fn the_candidate_is_healthy_near_and_on_a_node_that_stays() {
         ),
         ("a node that leaves", |seen| node_mut(seen, "n1").unschedulable = true, "acid-test-2"),
         (
-            "both nodes leave",
-            |seen| {
-                node_mut(seen, "n1").unschedulable = true;
-                node_mut(seen, "n2").unschedulable = true;
-            },
+            "all nodes leave",
+            |seen| ["n0", "n1", "n2"].into_iter().for_each(|name| node_mut(seen, name).unschedulable = true),
             "acid-test-1",
         ),
         (

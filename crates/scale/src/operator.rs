@@ -91,6 +91,12 @@ pub struct Usage {
     pub resident_mib: f64,
 }
 
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.1} MiB, {:.1} at most so far", self.resident_mib, self.peak_mib)
+    }
+}
+
 impl Operator {
     /// What it has used so far.
     ///

@@ -57,6 +57,12 @@ impl Source {
     }
 }
 
+/// Of the times at which a source does not answer, those at which it goes on for a while, in percent.
+const LONG_SILENCES: u64 = 50;
+
+/// Stands for all Secrets that could not be listed.
+const ALL_SECRETS: &str = "(all)";
+
 /// How much goes wrong, in percent of looks at each source.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Trouble {
@@ -73,6 +79,7 @@ pub struct Eyes {
     pub sight: Observation,
     versions: BTreeMap<ObjectKey, u64>,
     lags_until: BTreeMap<Source, u64>,
+    silent_until: BTreeMap<Source, u64>,
     as_of: BTreeMap<Source, u64>,
     filled: BTreeSet<Source>,
     catalog_version: u64,
@@ -95,7 +102,17 @@ impl Eyes {
             if trouble.lags > 0 && source.is_cached() && seed.chance(trouble.lags) {
                 self.lags_until.insert(source, world.now + 1 + seed.below(8));
             }
-            let silent = trouble.silent > 0 && seed.chance(trouble.silent);
+            let begins = trouble.silent > 0 && seed.chance(trouble.silent);
+            if begins && seed.chance(LONG_SILENCES) {
+                let until = world.now + 5 + seed.below(30);
+                self.silent_until.insert(source, until);
+                // What shows the leader is often lost together.
+                if matches!(source, Source::Lock | Source::Patroni) {
+                    self.silent_until.extend([(Source::Lock, until), (Source::Patroni, until)]);
+                }
+            }
+            let lasts = self.silent_until.get(&source).is_some_and(|until| *until > world.now);
+            let silent = begins || (lasts && trouble.silent > 0);
             if silent {
                 self.silence(source);
                 self.as_of.insert(source, world.now);
@@ -130,6 +147,8 @@ impl Eyes {
                 }
             }
             Source::Secrets => {
+                // The list could not be read: nobody knows what is in it.
+                self.sight.secrets.insert(ALL_SECRETS.to_owned(), Seen::Unknown(why()));
                 self.sight.secrets.values_mut().for_each(|seen| *seen = Seen::Unknown(why()));
                 self.sight.passwords.values_mut().for_each(|state| *state = PasswordState::Unknown);
             }
@@ -157,6 +176,7 @@ impl Eyes {
             }
             Source::Objects => self.refresh_objects(world, rendered, false),
             Source::Secrets => {
+                sight.secrets.remove(ALL_SECRETS);
                 sight.secrets.retain(|name, _| all || rendered.secrets.contains(name));
                 for name in &rendered.secrets {
                     let live = world.secrets.get(name).map(|secret| secret.seen.clone());

@@ -37,6 +37,8 @@ pub struct Ground<'a> {
     pub deletes: bool,
     /// The pods, as they were seen.
     pub pods: &'a [PodSeen],
+    /// A request of a former leader that was under way.
+    pub former: bool,
 }
 
 /// What was counted so far.
@@ -61,6 +63,10 @@ pub struct Judge {
     /// effect.
     at_stake: (u32, u32),
     switchovers: u32,
+    /// The switchover at hand leaves a node: what the rollout did before is undone by it.
+    undoes: bool,
+    /// When the last switchover took effect.
+    switched: u64,
     /// The manifest as it stands.
     variant: Variant,
     templates: Vec<(u64, Arc<Value>)>,
@@ -109,6 +115,7 @@ impl Judge {
     /// What does not.
     pub fn before(&mut self, world: &World, action: &Action, ground: Ground<'_>) -> Verdict {
         self.note_template(world);
+        self.undoes = false;
         must(!ground.rendered.intent.policy.paused || ground.deletes, || {
             format!("P10: a paused cluster is left alone: {action}")
         })?;
@@ -198,7 +205,8 @@ impl Judge {
 
     /// P5: never fewer than N−1 members because of us.
     fn others_up(&self, world: &World, ordinal: u32, ground: Ground<'_>, what: &str) -> Verdict {
-        if world.last_blow >= ground.as_of {
+        // A request under way cannot know what the next leader has begun.
+        if world.last_blow >= ground.as_of || (ground.former && self.switched >= ground.as_of) {
             return Ok(());
         }
         let wanted = ground.rendered.intent.instances;
@@ -340,6 +348,7 @@ impl Judge {
             must(first, || format!("one change takes one switchover; this is number {count}"))?;
         }
         self.at_stake = (0, u32::from(counts));
+        self.undoes = leaves(from);
         if ground.as_of == world.now {
             let lag = |ordinal: u32| {
                 let pod = world.pods.get(&ordinal).filter(|pod| pod.is_up());
@@ -408,7 +417,7 @@ impl Judge {
     }
 
     /// Counts an effect.
-    pub fn after(&mut self, action: &Action, outcome: &Outcome) {
+    pub fn after(&mut self, now: u64, action: &Action, outcome: &Outcome) {
         if *outcome != Outcome::Applied {
             self.at_stake = (0, 0);
             return;
@@ -417,7 +426,13 @@ impl Judge {
         let (broken, switchovers) = std::mem::take(&mut self.at_stake);
         self.broken += broken;
         self.switchovers += switchovers;
-        self.disruptions += u32::from(matches!(action, Action::Switchover { .. }));
+        if matches!(action, Action::Switchover { .. }) {
+            self.disruptions += 1;
+            self.switched = now;
+            if self.undoes {
+                self.switchovers = 0;
+            }
+        }
     }
 }
 

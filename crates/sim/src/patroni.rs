@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use matriarch_plan::Outcome;
 use serde_json::{Value, json};
 
-use crate::pods::{Announced, Pod, Postgres, Spoilt};
+use crate::pods::{Announced, Fate, Pod, Postgres, Spoilt};
 use crate::world::{MOST_LAG, TTL, WRITTEN, World};
 
 /// The leader lock.
@@ -78,6 +78,31 @@ impl World {
     pub fn leader_up(&self) -> Option<u32> {
         let holder = self.patroni.holder()?;
         self.pods.get(&holder).is_some_and(Pod::serves).then_some(holder)
+    }
+
+    /// Whether the newest data is where nobody can get at it: no member that runs, or may come up, is
+    /// near enough to lead.
+    pub fn is_stranded(&self) -> bool {
+        let near = |ordinal: &u32| {
+            let log = self.claims.get(ordinal).map_or(0, |claim| claim.log);
+            log + MOST_LAG >= self.patroni.acknowledged
+        };
+        let runs = |pod: &Pod| pod.fate == Fate::Runs;
+        self.leader_up().is_none() && !self.pods.iter().any(|(ordinal, pod)| runs(pod) && near(ordinal))
+    }
+
+    /// Whether the member with the newest data is one that the StatefulSet has removed.
+    pub fn newest_is_scaled_away(&self) -> bool {
+        let replicas = self.set.as_ref().map_or(0, |set| set.replicas);
+        let newest = self.claims.iter().max_by_key(|(_, claim)| claim.log);
+        newest.is_some_and(|(ordinal, _)| *ordinal >= replicas)
+    }
+
+    /// Somebody has one of the members lead that are left, whatever is lost (`patronictl failover`).
+    pub fn accept_the_loss(&mut self) {
+        let left = self.pods.keys().filter_map(|ordinal| self.claims.get(ordinal));
+        self.patroni.acknowledged = left.map(|claim| claim.log).max().unwrap_or(0);
+        self.patroni.ended_by_us = false;
     }
 
     pub(crate) fn patroni_tick(&mut self) {

@@ -180,6 +180,10 @@ impl<'a> Run<'a> {
     pub fn edit(&mut self, rendered: Arc<Rendered>, delay: u64) {
         self.tell(|| format!("the manifest becomes {:?}", rendered.variant));
         self.judge.edit(self.world.now, rendered.variant);
+        if self.world.leader_up().is_none() {
+            // Which of its old members take part in the next election was asked for here.
+            self.world.patroni.ended_by_us = false;
+        }
         self.rendered = rendered;
         self.heard_at = Some(self.world.now + delay);
         self.last = None;
@@ -348,7 +352,7 @@ impl<'a> Run<'a> {
         let mut executor = Executor::new(plan);
         let as_of = self.eyes.as_of();
         let pods = self.pods_for(plan);
-        let ground = Ground { rendered, as_of, deletes, pods: &pods };
+        let ground = Ground { rendered, as_of, deletes, pods: &pods, former: false };
         while let Some(step) = executor.next_step() {
             let action = step.action.clone();
             let dies = storm && self.seed.chance(3);
@@ -385,7 +389,13 @@ impl<'a> Run<'a> {
         self.tell(|| "the former leader acts:".to_owned());
         let rendered = Arc::clone(&ghost.rendered);
         let pods = Arc::clone(&ghost.pods);
-        let ground = Ground { rendered: &rendered, as_of: ghost.as_of, deletes: ghost.deletes, pods: &pods };
+        let ground = Ground {
+            rendered: &rendered,
+            as_of: ghost.as_of,
+            deletes: ghost.deletes,
+            pods: &pods,
+            former: true,
+        };
         let outcome = self.perform(&action, ground, true)?;
         ghost.executor.record(outcome);
         self.ghost = Some(ghost);
@@ -429,7 +439,7 @@ impl<'a> Run<'a> {
         }
         self.judge.before(&self.world, action, ground)?;
         let outcome = self.world.take(action);
-        self.judge.after(action, &outcome);
+        self.judge.after(self.world.now, action, &outcome);
         Ok(outcome)
     }
 }

@@ -274,7 +274,8 @@ fn forget_object(run: &mut Run<'_>) {
         .filter(|(key, _)| foreign.as_ref() != Some(key))
         .map(|(key, stored)| (key.clone(), stored.seen.uid.clone()))
         .collect();
-    let secrets = run.world.secrets.iter();
+    // What a deletion keeps is looked at in the end.
+    let secrets = run.world.secrets.iter().filter(|_| !run.world.manifest.deleting);
     keys.extend(secrets.map(|(name, secret)| (ObjectKey::new("Secret", name), secret.seen.uid.clone())));
     if keys.is_empty() {
         return;
@@ -310,6 +311,11 @@ fn settle(run: &mut Run<'_>) -> Result<(), String> {
     while run.world.now < until {
         run.second(false)?;
         approve_what_is_asked(run);
+        if run.world.is_stranded() && run.world.newest_is_scaled_away() {
+            // A failover while pods were being removed, and the operator was paused or saw nothing.
+            run.tell(|| "somebody lets one of the rest lead".to_owned());
+            run.world.accept_the_loss();
+        }
         patience = patience.saturating_sub(1);
         if spoilt && patience == 0 {
             mend_what_is_left_to_people(run);
@@ -381,7 +387,7 @@ fn blocked(run: &mut Run<'_>) -> Result<(), String> {
         // The rollout waits for that member: the template has not been tried.
         return Ok(());
     }
-    if run.world.patroni.holder().is_none() && run.world.last_blow > run.judge.edited {
+    if run.world.is_stranded() {
         // What took the primary's pod left its newest data behind the bad template: nobody may lead.
         return Ok(());
     }

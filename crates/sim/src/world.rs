@@ -244,7 +244,8 @@ impl World {
     /// A pod is asked to end. Patroni in it hands its lock back when it has ended.
     pub fn terminate(&mut self, ordinal: u32, by_us: bool) {
         let at = self.soon(2, 4);
-        let leads = self.patroni.holder() == Some(ordinal);
+        // A lock that outlives its member is no primary.
+        let leads = self.leader_up() == Some(ordinal);
         let Some(pod) = self.pods.get_mut(&ordinal) else { return };
         if pod.deleting.is_some() {
             return;

@@ -76,8 +76,9 @@ impl Hands {
     async fn contradicts(&self, name: &str, work: &Workpiece<'_>) -> Option<String> {
         let identity = &work.intent.identity;
         let key = Key { namespace: identity.namespace.clone(), name: identity.name.clone() };
+        let Some(planned) = work.seen.pods.present() else { return Some("no pods were seen".to_owned()) };
         match pods(&self.live, &key, &work.intent.selector, work.settings).await {
-            Seen::Present(now) => contradiction(name, work.seen.pods.present()?, &now),
+            Seen::Present(now) => contradiction(name, planned, &now),
             Seen::Absent => None,
             Seen::Unknown(why) => Some(format!("the other pods could not be looked at: {why}")),
         }

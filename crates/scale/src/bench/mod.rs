@@ -117,10 +117,12 @@ impl Bench {
         let operator = self.start.start()?;
         let verified = self.until(&operator, "verified", number_of, operator::verified).await?;
         figures.verified = verified;
-        figures.cpu_verified = operator.usage()?.cpu_seconds;
+        let usage = operator.usage()?;
+        figures.cpu_verified = usage.cpu_seconds;
         figures.start_requests = audit.since()?;
         let text = figures.start_requests.most(8);
-        self.diary.say(&format!("verified after {:.1} s; requests: {text}", verified.as_secs_f64()));
+        let seconds = verified.as_secs_f64();
+        self.diary.say(&format!("verified after {seconds:.1} s; memory: {usage}; requests: {text}"));
 
         self.idle(&operator, &mut audit, number, &mut figures).await?;
         let stuck = self.fleet.stick(&self.stand_in).await?;
@@ -136,7 +138,8 @@ impl Bench {
         figures.cpu_changes = usage.cpu_seconds - before.cpu_seconds;
         figures.cpu_all = usage.cpu_seconds;
         figures.peak_mib = usage.peak_mib;
-        self.diary.say(&format!("requests meanwhile: {}", audit.since()?.most(8)));
+        let text = audit.since()?.most(8);
+        self.diary.say(&format!("memory: {usage}; before the changes: {before}; requests meanwhile: {text}"));
         if !last {
             self.diary.say("undoing what is stuck and changed");
             self.fleet.heal(&self.stand_in).await?;
@@ -167,7 +170,8 @@ impl Bench {
         figures.syncs = u64::from(number) * u64::from(self.options.syncs);
         let done = self::passes(operator).await - passes;
         let text = figures.idle.most(8);
-        self.diary.say(&format!("{done:.0} passes, {} resyncs due; requests: {text}", figures.syncs));
+        let due = figures.syncs;
+        self.diary.say(&format!("{done:.0} passes, {due} resyncs due; memory: {usage}; requests: {text}"));
         Ok(())
     }
 
