@@ -286,12 +286,14 @@ pub fn pods_seen(world: &World) -> Vec<PodSeen> {
 }
 
 fn pod_seen(world: &World, ordinal: u32, pod: &Pod) -> PodSeen {
-    let role = if world.patroni.holder() == Some(ordinal) { "master" } else { "replica" };
     let ready = pod.is_ready();
     PodSeen {
         ordinal,
         uid: pod.uid.clone(),
-        role_label: pod.announced.is_some().then(|| role.to_owned()),
+        role_label: pod
+            .announced
+            .as_ref()
+            .map(|announced| if announced.leads { "master" } else { "replica" }.to_owned()),
         ready,
         deleting: pod.deleting.is_some(),
         revision: pod.revision.clone(),

@@ -279,7 +279,7 @@ impl World {
         let same = pod.announced.as_ref().is_some_and(|old| old.state == state && old.pending == pending);
         if !same || is_time {
             let lag = if leads { 0 } else { end.saturating_sub(log) };
-            pod.announced = Some(Announced { state: state.to_owned(), lag, pending });
+            pod.announced = Some(Announced { state: state.to_owned(), lag, pending, leads });
         }
     }
 

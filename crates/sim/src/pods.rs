@@ -72,6 +72,8 @@ pub enum Postgres {
 /// What a member last wrote about itself; it stays when the member falls silent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Announced {
+    /// Its pod was labelled as the primary's; the label of one that fell stays.
+    pub leads: bool,
     /// Patroni's word.
     pub state: String,
     /// Bytes behind the leader.

@@ -86,6 +86,8 @@ impl Variant {
             "volume": {"size": format!("{}Gi", self.gibibytes)},
             "postgresql": {"version": "17", "parameters": {"max_connections": self.connections.to_string()}},
             "dockerImage": "registry.example/instance:1",
+            // The original does not understand it: the template differs between the levels.
+            "enableShmVolume": false,
             "users": {"owner": ["createdb"], "app": []},
             "databases": {"app": "owner"},
         });
