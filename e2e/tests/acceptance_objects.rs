@@ -1,5 +1,6 @@
 //! Acceptance rows about services, volumes, annotations, owners and deletion. The names are those
 //! of the original's own end-to-end tests; docs/reference/acceptance.md lists them all.
+#![allow(clippy::print_stdout)] // a test tells its figures
 
 use anyhow::{Context, Result, ensure};
 use matriarch_e2e::cluster::manifest;

@@ -1,5 +1,6 @@
 //! A changed template rolls through three members while a client writes: one switchover, nothing
 //! lost. A template that cannot run costs one member, and its correction heals.
+#![allow(clippy::print_stdout)] // a test tells its figures
 
 use std::time::{Duration, Instant};
 

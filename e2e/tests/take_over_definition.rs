@@ -1,6 +1,7 @@
 //! A cluster is handed over alone, by an annotation, while the original's definition of
 //! `postgresql` is installed. That one prunes our status: nothing may be written again and again.
 //! A file of its own: the definition is everybody's, and files run one after the other.
+#![allow(clippy::print_stdout)] // a test tells its figures
 
 use std::path::PathBuf;
 

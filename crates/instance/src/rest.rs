@@ -60,6 +60,7 @@ pub fn host_of(connection: &str) -> Option<&str> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test stops at the first surprise
 mod tests {
     use super::*;
     use std::net::TcpListener;

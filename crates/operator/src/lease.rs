@@ -241,7 +241,6 @@ impl Campaign {
                 lease_transitions: Some(i32::try_from(write.transitions).unwrap_or(i32::MAX)),
                 ..LeaseSpec::default()
             }),
-            ..Lease::default()
         }
     }
 

@@ -1,7 +1,7 @@
 //! The catalog of the simulated server, and the statements that change it.
 
 use matriarch_plan::Outcome;
-use matriarch_sql::{CatalogRole, Contents, PasswordSource, SeenSchema, Statement};
+use matriarch_sql::{CatalogRole, Contents, SeenSchema, Statement};
 
 use crate::inside;
 use crate::world::World;
@@ -32,7 +32,7 @@ impl World {
         let catalog = &mut self.catalog;
         match statement {
             Statement::CreateRole { role, flags, password, .. } => {
-                let verifier = password.as_ref().and_then(|PasswordSource::Secret(_)| verifier);
+                let verifier = password.as_ref().and(verifier);
                 if catalog.roles.contains_key(role) {
                     return Err(format!("role {role} exists already"));
                 }

@@ -1,6 +1,7 @@
 //! What is rendered, written to a real API server and read back differs in nothing; and what is
 //! changed there in any one rendered place is told, with its consequence. For every field of the
 //! manifest and every option of a ConfigMap; the short mode takes a sample.
+#![allow(clippy::print_stdout)] // a test tells its figures
 
 mod sensitivity;
 mod variants;

@@ -43,7 +43,7 @@ impl Context<'_> {
     /// selector never is replaced: the API server refuses such a StatefulSet, so none exists.
     fn may_inherit(&self, key: &str) -> bool {
         let reserved = key == names::TEAM_LABEL || key == self.settings.pod_role_label;
-        !self.selector().contains_key(key) && !(reserved && self.level.repairs(Level::REPAIRED))
+        !(self.selector().contains_key(key) || (reserved && self.level.repairs(Level::REPAIRED)))
     }
 
     /// Labels that the manifest should hand on and that stand for something else.

@@ -63,7 +63,7 @@ fn object(context: &Context<'_>, id: &str, streams: &[&Stream]) -> Object {
 }
 
 /// The largest amount; of what cannot be compared, the first.
-fn largest<'a>(amounts: Vec<&'a String>) -> Option<&'a String> {
+fn largest(amounts: Vec<&String>) -> Option<&String> {
     amounts.into_iter().reduce(|a, b| {
         let less = matches!((Quantity::parse(a), Quantity::parse(b)), (Ok(a), Ok(b)) if a.less_than(b));
         if less { b } else { a }

@@ -142,6 +142,8 @@ async fn begin(options: &Options, parts: Parts, served: &http::Served) -> anyhow
     }
     let ended = ended()?;
     let (stop, stopped) = oneshot::channel();
+    // What it yields goes on beside the queue.
+    #[allow(clippy::async_yields_async)]
     let work = async {
         context.caches().listed().await;
         context.ready.store(true, Ordering::Relaxed);

@@ -33,7 +33,7 @@ pub fn put(spec: &mut Value, path: &str, value: Value) {
     let mut place = spec;
     for part in path.split('/') {
         if part == "[]" {
-            if !place.as_array().is_some_and(|items| !items.is_empty()) {
+            if place.as_array().is_none_or(|items| items.is_empty()) {
                 *place = json!([{}]);
             }
             place = &mut place[0];
