@@ -41,6 +41,10 @@ pub(crate) fn plan(
     seen: &Observation,
     plan: &mut Plan,
 ) {
+    // What is pending is measured against the configuration before this change.
+    if plan.steps.iter().any(|step| matches!(step.action, Action::PatchPatroniConfig(_))) {
+        return;
+    }
     let mut replicas: Vec<&Member> = patroni.members.iter().filter(|member| member.name != primary).collect();
     // Patroni lists them in any order.
     replicas.sort_by(|one, other| one.name.cmp(&other.name));

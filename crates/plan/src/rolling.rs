@@ -329,9 +329,13 @@ impl<'a> Rollout<'a> {
         let is_limping = |pod: &PodSeen| !pod.ready || self.not_up(pod).is_some_and(|gate| gate.stuck);
         let limping = self.outdated.iter().find(|(pod, _)| pod.name == primary && is_limping(pod));
         let Some((_, because)) = limping else { return false };
-        let Ok(candidate) = candidate::choose(self.intent, self.seen, patroni, primary, Demand::default())
-        else {
-            return false;
+        let candidate = match candidate::choose(self.intent, self.seen, patroni, primary, Demand::default()) {
+            Ok(candidate) => candidate,
+            Err(_) if self.pods.len() == 1 => return false,
+            Err(nobody) => {
+                plan.gates.push(self.gate("a replica can take over", nobody));
+                return true;
+            }
         };
         let token = newest(self.intent, self.seen).map_or("", |(revision, _)| revision);
         match approval(self.intent, primary, token, because) {

@@ -279,3 +279,31 @@ fn a_crashing_pod_that_keeps_the_last_leader_from_being_made_is_replaced() {
     pods_mut(&mut seen).push(pod(2, NEW));
     assert_eq!(plan_cluster(&intent, &seen).disruptive_steps(), 0);
 }
+
+/// The value shrank in the same pass: the replica would have got fewer connections than its primary.
+#[test]
+fn nobody_is_restarted_for_a_value_that_is_being_changed() {
+    let mut intent = intent(2);
+    let mut seen = at_rest(&intent);
+    let change = ("max_connections".to_owned(), ("100".to_owned(), "200".to_owned()));
+    patroni_mut(&mut seen).members[1].pending_restart = Some(BTreeMap::from([change]));
+    assert_eq!(actions(&plan_cluster(&intent, &seen)), ["restart PostgreSQL in acid-test-1"]);
+    intent.patroni["ttl"] = json!(77);
+    let plan = plan_cluster(&intent, &seen);
+    assert!(plan.steps.iter().any(|step| matches!(step.action, Action::PatchPatroniConfig(_))), "{plan}");
+    assert_eq!(plan.disruptive_steps(), 0, "{plan}");
+}
+
+/// The only pod that clients could reach was made anew, because it could not take over at that moment.
+#[test]
+fn a_replica_stays_while_its_primary_limps_and_nobody_can_take_over() {
+    let intent = intent(2);
+    let mut seen = at_rest(&intent);
+    pods_mut(&mut seen)[1].revision = OLD.into();
+    pods_mut(&mut seen)[0] =
+        PodSeen { waiting: Some("CrashLoopBackOff: exit code 1".into()), database_runs: true, ..broken(0) };
+    patroni_mut(&mut seen).members[1].nofailover = true;
+    let plan = plan_cluster(&intent, &seen);
+    assert_eq!(actions(&plan), Vec::<String>::new(), "{plan}");
+    assert!(gates(&plan).iter().any(|gate| gate.contains("nofailover")), "{plan}");
+}

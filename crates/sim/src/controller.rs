@@ -25,7 +25,7 @@ pub struct Controlled {
     fate: Fate,
     size: String,
     observe_at: Option<u64>,
-    /// When that was.
+    /// Since when so many pods are wanted.
     since: u64,
 }
 
@@ -67,20 +67,21 @@ impl World {
         };
         let generation = body["metadata"]["generation"].as_u64().unwrap_or(1);
         let claim = &body["spec"]["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"];
+        let replicas =
+            body["spec"]["replicas"].as_u64().and_then(|wanted| u32::try_from(wanted).ok()).unwrap_or(1);
+        let before = self.set.as_ref().filter(|set| set.replicas == replicas);
+        let since = before.map_or(self.now, |set| set.since);
         self.set = Some(Controlled {
             uid: stored.seen.uid.clone(),
             generation,
-            replicas: body["spec"]["replicas"]
-                .as_u64()
-                .and_then(|wanted| u32::try_from(wanted).ok())
-                .unwrap_or(1),
+            replicas,
             parallel: body["spec"]["podManagementPolicy"] == "Parallel",
             fate: Fate::of(&template),
             size: claim.as_str().unwrap_or_default().to_owned(),
             template: Arc::clone(&template),
             revision: revision.clone(),
             observe_at: None,
-            since: self.now,
+            since,
         });
         self.revisions.insert(revision.clone(), template);
         self.store.change(&key, |body| {

@@ -72,8 +72,7 @@ pub struct Judge {
     templates: Vec<(u64, Arc<Value>)>,
 }
 
-/// A container that ended so often, the last time so few seconds ago, is not to be relied on.
-const STUCK_AFTER: u32 = 3;
+/// A container that ended so few seconds ago is not to be relied on.
 const STEADY_AFTER: u64 = 60;
 
 type Verdict = Result<(), String>;
@@ -178,7 +177,8 @@ impl Judge {
             format!("{name} is deleted, and nothing is wrong with it")
         })?;
         let paused = self.patroni_paused.is_some_and(|since| since < ground.as_of);
-        must(!paused || !pod.is_up(), || format!("{name} is deleted while Patroni is paused"))?;
+        let runs = pod.is_up() && pod.fate != Fate::Crashes;
+        must(!paused || !runs, || format!("{name} is deleted while Patroni is paused"))?;
         if world.last_blow < ground.as_of && pod.serves() {
             let leads = world.patroni.holder() == Some(ordinal);
             let heir = world.pods.iter().any(|(other, pod)| *other != ordinal && pod.is_up());
@@ -337,7 +337,7 @@ impl Judge {
         let first = self.switchovers == 0;
         // Off a node that goes, out of a pod that nobody reaches or that goes itself, is a matter of its own.
         let crashes = world.pods.get(&from).is_some_and(|pod| {
-            let unsteady = |(at, times)| times >= STUCK_AFTER && at + STEADY_AFTER > ground.as_of;
+            let unsteady = |(at, _)| at + STEADY_AFTER > ground.as_of;
             pod.fate == Fate::Crashes || pod.ended.is_some_and(unsteady)
         });
         // What the manifest before this one asked for does not count for this one.

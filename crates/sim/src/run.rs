@@ -27,7 +27,7 @@ const TURNS_PER_SECOND: u32 = 4;
 /// Every cluster is looked at this often.
 const RESYNC: Duration = Duration::from_secs(60);
 /// Seconds for which a former leader may still finish its plan.
-const GHOST_SECONDS: u64 = 15;
+const GHOST_SECONDS: u64 = 8;
 
 /// A property that did not hold.
 #[derive(Debug)]
