@@ -307,3 +307,18 @@ fn a_replica_stays_while_its_primary_limps_and_nobody_can_take_over() {
     assert_eq!(actions(&plan), Vec::<String>::new(), "{plan}");
     assert!(gates(&plan).iter().any(|gate| gate.contains("nofailover")), "{plan}");
 }
+
+/// The primary's node was lost, and the members that were to take over were scaled away.
+#[test]
+fn nothing_shrinks_while_the_primarys_pod_is_not_ready() {
+    let intent = intent(1);
+    let mut seen = at_rest(&intent);
+    set_mut(&mut seen).body["spec"]["replicas"] = json!(2);
+    pods_mut(&mut seen).push(pod(1, NEW));
+    patroni_mut(&mut seen).members = vec![member(0, "leader"), member(1, "replica")];
+    assert_eq!(actions(&plan_cluster(&intent, &seen)), ["update StatefulSet acid-test"]);
+    pods_mut(&mut seen)[0].ready = false;
+    let plan = plan_cluster(&intent, &seen);
+    assert_eq!(actions(&plan), Vec::<String>::new(), "{plan}");
+    assert!(gates(&plan).iter().any(|gate| gate.contains("acid-test-0 is not ready")), "{plan}");
+}
