@@ -40,12 +40,6 @@ pub fn plan_pods(intent: &Intent, seen: &Observation, plan: &mut Plan) {
             return;
         }
     };
-    // A template that is about to be applied makes new revisions: look again after it.
-    let template_changes = plan.steps.iter().any(|step| match &step.action {
-        Action::Apply { object, .. } => object.kind == "StatefulSet",
-        Action::ReplaceStatefulSet { .. } => true,
-        _ => false,
-    });
     if plan.disruptive_steps() > 0 || intent.instances == 0 {
         return;
     }
@@ -57,6 +51,12 @@ pub fn plan_pods(intent: &Intent, seen: &Observation, plan: &mut Plan) {
             Move::Later(gate) => plan.gates.push(gate),
         }
     }
+    // A template that is about to be applied makes new revisions: look again after it.
+    let template_changes = plan.steps.iter().any(|step| match &step.action {
+        Action::Apply { object, .. } => object.kind == "StatefulSet",
+        Action::ReplaceStatefulSet { .. } => true,
+        _ => false,
+    });
     if template_changes {
         return;
     }

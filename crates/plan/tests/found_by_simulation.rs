@@ -9,7 +9,7 @@ use matriarch_api::{Condition, PostgresqlStatus};
 use matriarch_cluster::policy::{Healing, PAUSED_ANNOTATION};
 use matriarch_plan::healing::{self, CONDITION};
 use matriarch_plan::status::{self, PassResult};
-use matriarch_plan::{Action, NodeSeen, PodSeen, Seen, plan_cluster};
+use matriarch_plan::{Action, NodeSeen, Observation, PodSeen, Seen, plan_cluster};
 use serde_json::json;
 use worlds::*;
 
@@ -20,6 +20,26 @@ fn broken(ordinal: u32) -> PodSeen {
         waiting: Some("ImagePullBackOff: no such image".into()),
         ..pod(ordinal, OLD)
     }
+}
+
+/// Its database runs, its pod is not ready.
+fn with_a_crashing_sidecar(ordinal: u32) -> PodSeen {
+    let waiting = Some("CrashLoopBackOff: exit code 1".into());
+    PodSeen { waiting, database_runs: true, ..broken(ordinal) }
+}
+
+/// A member that has not streamed for 400 seconds, in pods that are older than that.
+fn stops_streaming(seen: &mut Observation, ordinal: usize) {
+    seen.now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1_000_000);
+    let since = status::seconds(seen.now - SignedDuration::from_secs(400));
+    seen.status.conditions.push(Condition {
+        type_: CONDITION.into(),
+        status: "False".into(),
+        message: format!("acid-test-{ordinal} does not stream since {since}: Patroni says it is \"running\""),
+        ..Condition::default()
+    });
+    patroni_mut(seen).members[ordinal].state = "running".into();
+    pods_mut(seen).iter_mut().for_each(|pod| pod.age_seconds = 1000);
 }
 
 /// Pods are made in order, so the missing one waited for the broken one, and the planner for the
@@ -75,7 +95,7 @@ fn the_order_of_restarts_does_not_follow_patronis_list() {
 fn a_paused_cluster_with_a_member_down_is_not_said_to_run() {
     let intent = annotated(2, json!({ PAUSED_ANNOTATION: "true" }));
     let mut seen = at_rest(&intent);
-    let word = |seen: &matriarch_plan::Observation| {
+    let word = |seen: &Observation| {
         let plan = plan_cluster(&intent, seen);
         let pass = PassResult { intent: &intent, seen, plan: &plan, outcomes: &[] };
         let before = PostgresqlStatus { postgres_cluster_status: "Running".into(), ..Default::default() };
@@ -92,8 +112,7 @@ fn a_primary_in_a_pod_that_is_not_ready_hands_over_before_a_replica_is_touched()
     let intent = intent(2);
     let mut seen = at_rest(&intent);
     pods_mut(&mut seen)[1].revision = OLD.into();
-    pods_mut(&mut seen)[0] =
-        PodSeen { waiting: Some("CrashLoopBackOff: exit code 1".into()), database_runs: true, ..broken(0) };
+    pods_mut(&mut seen)[0] = with_a_crashing_sidecar(0);
     let plan = plan_cluster(&intent, &seen);
     assert_eq!(actions(&plan), ["switch over from acid-test-0 to acid-test-1"], "{plan}");
 }
@@ -104,16 +123,7 @@ fn a_trouble_older_than_the_rollout_is_healed_during_it() {
     let mut intent = intent(3);
     intent.policy.healing = Healing::Reinitialize;
     let mut seen = at_rest(&intent);
-    seen.now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1_000_000);
-    let since = status::seconds(seen.now - SignedDuration::from_secs(400));
-    seen.status.conditions.push(Condition {
-        type_: CONDITION.into(),
-        status: "False".into(),
-        message: format!("acid-test-2 does not stream since {since}: Patroni says it is \"running\""),
-        ..Condition::default()
-    });
-    patroni_mut(&mut seen).members[2].state = "running".into();
-    pods_mut(&mut seen).iter_mut().for_each(|pod| pod.age_seconds = 1000);
+    stops_streaming(&mut seen, 2);
     // The template is no suspect where the pod is younger than its trouble.
     pods_mut(&mut seen)[0].revision = OLD.into();
     pods_mut(&mut seen)[2].age_seconds = 60;
@@ -197,16 +207,7 @@ fn a_pod_that_the_template_mends_goes_before_a_member_is_healed() {
     let mut intent = intent(3);
     intent.policy.healing = Healing::Reinitialize;
     let mut seen = at_rest(&intent);
-    seen.now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1_000_000);
-    let since = status::seconds(seen.now - SignedDuration::from_secs(400));
-    seen.status.conditions.push(Condition {
-        type_: CONDITION.into(),
-        status: "False".into(),
-        message: format!("acid-test-1 does not stream since {since}: Patroni says it is \"running\""),
-        ..Condition::default()
-    });
-    patroni_mut(&mut seen).members[1].state = "running".into();
-    pods_mut(&mut seen).iter_mut().for_each(|pod| pod.age_seconds = 1000);
+    stops_streaming(&mut seen, 1);
     assert_eq!(actions(&plan_cluster(&intent, &seen)), ["copy the data of acid-test-1 anew"]);
     pods_mut(&mut seen)[2] = broken(2);
     let plan = plan_cluster(&intent, &seen);
@@ -268,9 +269,7 @@ fn a_crashing_pod_that_keeps_the_last_leader_from_being_made_is_replaced() {
     let intent = intent(1);
     let mut seen = at_rest(&intent);
     set_mut(&mut seen).body["spec"]["replicas"] = json!(3);
-    let crashing =
-        PodSeen { waiting: Some("CrashLoopBackOff: exit code 1".into()), database_runs: true, ..broken(0) };
-    *pods_mut(&mut seen) = vec![crashing, pod(1, NEW)];
+    *pods_mut(&mut seen) = vec![with_a_crashing_sidecar(0), pod(1, NEW)];
     patroni_mut(&mut seen).members = vec![member(0, "replica"), member(1, "replica")];
     seen.leader = Seen::Absent;
     let plan = plan_cluster(&intent, &seen);
@@ -300,8 +299,7 @@ fn a_replica_stays_while_its_primary_limps_and_nobody_can_take_over() {
     let intent = intent(2);
     let mut seen = at_rest(&intent);
     pods_mut(&mut seen)[1].revision = OLD.into();
-    pods_mut(&mut seen)[0] =
-        PodSeen { waiting: Some("CrashLoopBackOff: exit code 1".into()), database_runs: true, ..broken(0) };
+    pods_mut(&mut seen)[0] = with_a_crashing_sidecar(0);
     patroni_mut(&mut seen).members[1].nofailover = true;
     let plan = plan_cluster(&intent, &seen);
     assert_eq!(actions(&plan), Vec::<String>::new(), "{plan}");

@@ -83,12 +83,18 @@ impl World {
     /// Whether the newest data is where nobody can get at it: no member that runs, or may come up, is
     /// near enough to lead.
     pub fn is_stranded(&self) -> bool {
-        let near = |ordinal: &u32| {
-            let log = self.claims.get(ordinal).map_or(0, |claim| claim.log);
-            log + MOST_LAG >= self.patroni.acknowledged
-        };
-        let runs = |pod: &Pod| pod.fate == Fate::Runs;
-        self.leader_up().is_none() && !self.pods.iter().any(|(ordinal, pod)| runs(pod) && near(ordinal))
+        let may_lead = |(ordinal, pod): (&u32, &Pod)| pod.fate == Fate::Runs && self.is_near(*ordinal);
+        self.leader_up().is_none() && !self.pods.iter().any(may_lead)
+    }
+
+    /// How much of the log a member has.
+    fn log_of(&self, ordinal: u32) -> u64 {
+        self.claims.get(&ordinal).map_or(0, |claim| claim.log)
+    }
+
+    /// Whether a member is not too far behind to lead.
+    fn is_near(&self, ordinal: u32) -> bool {
+        self.log_of(ordinal) + MOST_LAG >= self.patroni.acknowledged
     }
 
     /// Whether the member with the newest data is one that the StatefulSet has removed.
@@ -161,17 +167,15 @@ impl World {
                 && pod.deleting.is_none()
                 && matches!(pod.postgres, Postgres::Running(_) | Postgres::Streaming)
         };
-        let log = |ordinal: &u32| self.claims.get(ordinal).map_or(0, |claim| claim.log);
-        let fits =
-            |ordinal: &u32| !self.patroni.initialized || log(ordinal) + MOST_LAG >= self.patroni.acknowledged;
+        let fits = |ordinal: &u32| !self.patroni.initialized || self.is_near(*ordinal);
         let running = self.pods.iter().filter(|(_, pod)| runs(pod)).map(|(ordinal, _)| *ordinal);
         let sound = |ordinal: &u32| self.claims.get(ordinal).is_some_and(|claim| claim.spoilt == Spoilt::No);
-        running.filter(fits).filter(sound).max_by_key(|ordinal| (log(ordinal), u32::MAX - ordinal))
+        running.filter(fits).filter(sound).max_by_key(|ordinal| (self.log_of(*ordinal), u32::MAX - ordinal))
     }
 
     fn crown(&mut self, winner: u32) {
         let before = self.patroni.holder();
-        let held = self.claims.get(&winner).map_or(0, |claim| claim.log);
+        let held = self.log_of(winner);
         self.patroni.timeline += 1;
         let harmed = self.patroni.ended_by_us && !self.manifest.deleting;
         if held < self.patroni.acknowledged && harmed {
@@ -259,7 +263,7 @@ impl World {
         let leads = self.patroni.holder() == Some(ordinal);
         let end = self.patroni.acknowledged;
         let wanted = self.patroni.connections();
-        let log = self.claims.get(&ordinal).map_or(0, |claim| claim.log);
+        let log = self.log_of(ordinal);
         let initialized = self.patroni.initialized;
         let is_time = (self.now + u64::from(ordinal)).is_multiple_of(3);
         let Some(pod) = self.pods.get_mut(&ordinal) else { return };
@@ -309,8 +313,7 @@ impl World {
         if !serves(from) || !serves(to) || from == to {
             return refused("no healthy candidate");
         }
-        let log = self.claims.get(&to).map_or(0, |claim| claim.log);
-        if log + MOST_LAG < self.patroni.acknowledged {
+        if !self.is_near(to) {
             return refused("the candidate is too far behind");
         }
         if self.seed.chance(10) {

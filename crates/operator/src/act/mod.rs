@@ -75,7 +75,7 @@ impl Hands {
     /// Why the pod of this name may not go after all, by what the API server says of the others now.
     async fn contradicts(&self, name: &str, work: &Workpiece<'_>) -> Option<String> {
         let identity = &work.intent.identity;
-        let key = Key { namespace: identity.namespace.clone(), name: identity.name.clone() };
+        let key = Key::new(&identity.namespace, &identity.name);
         let Some(planned) = work.seen.pods.present() else { return Some("no pods were seen".to_owned()) };
         match pods(&self.live, &key, &work.intent.selector, work.settings).await {
             Seen::Present(now) => contradiction(name, planned, &now),
