@@ -73,11 +73,13 @@ pub enum Defect {
     FailureIsSuccess,
     /// Waits have no end: nothing is looked at again without an event.
     GatesWithoutTimer,
+    /// What was refused is done all the same.
+    TakesRefusedDifference,
 }
 
 impl Defect {
     /// Every planted defect.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::PrimaryFirst,
         Self::TwoPodsAtOnce,
         Self::LastAnswerForUnknown,
@@ -106,6 +108,7 @@ impl Defect {
         Self::ForgetsRestarts,
         Self::FailureIsSuccess,
         Self::GatesWithoutTimer,
+        Self::TakesRefusedDifference,
     ];
 }
 
@@ -211,6 +214,16 @@ impl Saboteur {
                     plan.steps.push(step(Action::Delete { key, uid }));
                 }
             }
+            Defect::TakesRefusedDifference => {
+                let object = rendered.intent.stateful_set.clone();
+                let refused = plan.refusals.iter().any(|refusal| refusal.what.starts_with("StatefulSet"));
+                if refused
+                    && let Seen::Present(live) = seen.object(&ObjectKey::new(&object.kind, &object.name))
+                {
+                    let uid = live.uid.clone();
+                    plan.steps.push(step(Action::ReplaceStatefulSet { object, uid }));
+                }
+            }
             Defect::ForgetsRestarts => {
                 plan.steps.retain(|step| !matches!(step.action, Action::RestartMember { .. }));
             }
@@ -232,12 +245,12 @@ impl Saboteur {
         }
     }
 
-    fn repeat_deletion(&mut self, seen: &Observation, plan: &mut Plan) {
-        let Some(name) = self.timed_out.take() else { return };
+    fn repeat_deletion(&self, seen: &Observation, plan: &mut Plan) {
+        let Some(name) = &self.timed_out else { return };
         let pods = seen.pods.present().into_iter().flatten();
-        match pods.into_iter().find(|pod| pod.name == name && !pod.deleting && pod.age_seconds < 60) {
-            Some(pod) => plan.steps.insert(0, delete_pod(&pod.name, &pod.uid)),
-            None => self.timed_out = Some(name),
+        let again = pods.into_iter().find(|pod| pod.name == *name && !pod.deleting && pod.age_seconds < 60);
+        if let Some(pod) = again {
+            plan.steps.insert(0, delete_pod(&pod.name, &pod.uid));
         }
     }
 
@@ -267,6 +280,11 @@ impl Saboteur {
                 if why.contains("timeout") =>
             {
                 self.timed_out = Some(name.clone());
+            }
+            (Defect::RepeatsAfterTimeout, Action::DeletePod { name, .. }, Outcome::Applied)
+                if self.timed_out.as_ref() == Some(name) =>
+            {
+                self.timed_out = None;
             }
             (Defect::RepeatsSwitchover, Action::Switchover { from, .. }, Outcome::Applied) => {
                 self.handed_over = Some(from.clone());

@@ -60,6 +60,11 @@ impl Source {
 /// Of the times at which a source does not answer, those at which it goes on for a while, in percent.
 const LONG_SILENCES: u64 = 50;
 
+/// Of the times at which a cache lags behind, those at which its watch hangs, in percent.
+const LONG_LAGS: u64 = 20;
+/// For so many seconds a watch hangs at most.
+const LONG_LAG: u64 = 60;
+
 /// Stands for all Secrets that could not be listed.
 const ALL_SECRETS: &str = "(all)";
 
@@ -100,7 +105,8 @@ impl Eyes {
         self.sight.status.clone_from(&world.status);
         for source in Source::ALL {
             if trouble.lags > 0 && source.is_cached() && seed.chance(trouble.lags) {
-                self.lags_until.insert(source, world.now + 1 + seed.below(8));
+                let most = if seed.chance(LONG_LAGS) { LONG_LAG } else { 8 };
+                self.lags_until.insert(source, world.now + 1 + seed.below(most));
             }
             let begins = trouble.silent > 0 && seed.chance(trouble.silent);
             if begins && seed.chance(LONG_SILENCES) {
@@ -118,7 +124,8 @@ impl Eyes {
                 self.as_of.insert(source, world.now);
                 continue;
             }
-            let lags = self.lags_until.get(&source).is_some_and(|until| *until > world.now);
+            let lags =
+                trouble.lags > 0 && self.lags_until.get(&source).is_some_and(|until| *until > world.now);
             // A cache that has nothing yet must be filled before anything is decided.
             if lags && self.filled.contains(&source) {
                 continue;
@@ -126,6 +133,14 @@ impl Eyes {
             self.filled.insert(source);
             self.as_of.insert(source, world.now);
             self.refresh(source, world, rendered, all);
+        }
+    }
+
+    /// Who is silent is silent for everybody who asks.
+    pub fn hear_of_silences(&mut self, other: &Self) {
+        for (source, until) in &other.silent_until {
+            let known = self.silent_until.entry(*source).or_default();
+            *known = (*known).max(*until);
         }
     }
 
@@ -176,8 +191,8 @@ impl Eyes {
             }
             Source::Objects => self.refresh_objects(world, rendered, false),
             Source::Secrets => {
-                sight.secrets.remove(ALL_SECRETS);
-                sight.secrets.retain(|name, _| all || rendered.secrets.contains(name));
+                // What was unknown and is gone meanwhile is not in the list.
+                sight.secrets.clear();
                 for name in &rendered.secrets {
                     let live = world.secrets.get(name).map(|secret| secret.seen.clone());
                     sight.secrets.insert(name.clone(), live.map_or(Seen::Absent, Seen::Present));

@@ -2,6 +2,7 @@
 
 use matriarch_plan::ObjectKey;
 use matriarch_plan::difference::template_differences;
+use serde_json::Value;
 
 use crate::judge::Retention;
 use crate::variant::Rendered;
@@ -60,11 +61,14 @@ fn objects(world: &World, rendered: &Rendered) -> Option<String> {
         return Some(format!("Secret {name} is missing"));
     }
     let set = world.store.objects.get(&world.set_key())?;
-    let claims =
-        &set.seen.body["spec"]["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"];
-    let size = |text: &str| text.trim_end_matches("Gi").parse::<u32>().unwrap_or(0);
-    let (found, wanted) = (size(claims.as_str().unwrap_or_default()), rendered.variant.gibibytes);
+    let (found, wanted) = (gibibytes(&set.seen.body), rendered.variant.gibibytes);
     (found < wanted).then(|| format!("volumes are of {found} GiB, not {wanted}"))
+}
+
+/// Size of the volumes that a StatefulSet asks for.
+pub fn gibibytes(set: &Value) -> u32 {
+    let size = &set["spec"]["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"];
+    size.as_str().and_then(|text| text.trim_end_matches("Gi").parse().ok()).unwrap_or(0)
 }
 
 fn inside(world: &World, rendered: &Rendered) -> Option<String> {

@@ -13,6 +13,7 @@ use matriarch_plan::difference::template_differences;
 use matriarch_plan::{Action, ObjectKey, Outcome, Plan, PodSeen, Risk};
 use serde_json::Value;
 
+use crate::goal;
 use crate::pods::{Fate, Pod, Postgres};
 use crate::variant::{Rendered, Variant};
 use crate::world::World;
@@ -131,9 +132,14 @@ impl Judge {
             Action::Switchover { from, to } => self.switchover(world, from, to, ground),
             Action::Apply { object, .. } => {
                 self.own(&ObjectKey::new(&object.kind, &object.name), action)?;
-                if object.kind == "StatefulSet" { self.scale(world, &object.body, ground) } else { Ok(()) }
+                if object.kind != "StatefulSet" {
+                    return Ok(());
+                }
+                volumes(world, &object.body, ground)?;
+                self.scale(world, &object.body, ground)
             }
             Action::ReplaceStatefulSet { object, .. } => {
+                volumes(world, &object.body, ground)?;
                 self.own(&ObjectKey::new(&object.kind, &object.name), action)
             }
             Action::Replace { object, .. } => self.own(&ObjectKey::new(&object.kind, &object.name), action),
@@ -250,7 +256,8 @@ impl Judge {
         let leader = world.leader_up().filter(|leader| *leader != ordinal);
         let of_leader = leader.and_then(|leader| world.pods.get(&leader)).map(|leader| leader.connections);
         if world.last_blow < ground.as_of && self.edited < ground.as_of {
-            must(of_leader.is_none_or(|of_leader| of_leader <= wanted), || {
+            let fewer = |of_leader: u64| of_leader <= wanted || of_leader < pod.connections;
+            must(of_leader.is_none_or(fewer), || {
                 format!(
                     "{name} is restarted before its primary, which has more connections: it gets no fewer"
                 )
@@ -371,7 +378,7 @@ impl Judge {
         Ok(())
     }
 
-    /// The primary is never scaled away, and volumes never shrink.
+    /// The primary is never scaled away.
     fn scale(&self, world: &World, body: &Value, ground: Ground<'_>) -> Verdict {
         let Some(live) = world.store.objects.get(&world.set_key()) else { return Ok(()) };
         let number = |body: &Value| body["spec"]["replicas"].as_u64().unwrap_or(0);
@@ -434,6 +441,13 @@ impl Judge {
             }
         }
     }
+}
+
+/// P8: what was refused never becomes a step. A request under way may be from before the refusal.
+fn volumes(world: &World, body: &Value, ground: Ground<'_>) -> Verdict {
+    let Some(live) = world.store.objects.get(&world.set_key()) else { return Ok(()) };
+    let (from, to) = (goal::gibibytes(&live.seen.body), goal::gibibytes(body));
+    must(to >= from || ground.former, || format!("P8: volumes of {from} GiB are to have {to}"))
 }
 
 /// While the manifest stands nothing goes but what was switched off.

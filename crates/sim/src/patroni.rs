@@ -6,7 +6,7 @@ use matriarch_plan::Outcome;
 use serde_json::{Value, json};
 
 use crate::pods::{Announced, Fate, Pod, Postgres, Spoilt};
-use crate::world::{MOST_LAG, TTL, WRITTEN, World};
+use crate::world::{LOOP_WAIT, MOST_LAG, TTL, WRITTEN, World};
 
 /// The leader lock.
 #[derive(Clone, Copy, Debug)]
@@ -258,7 +258,8 @@ impl World {
         }
     }
 
-    /// A member writes about itself at once when its state changes, and else now and then.
+    /// A member writes about itself at once when its state changes, and else now and then. The label of
+    /// one that led before stays until its next round.
     fn announce(&mut self, ordinal: u32) {
         let leads = self.patroni.holder() == Some(ordinal);
         let end = self.patroni.acknowledged;
@@ -266,6 +267,7 @@ impl World {
         let log = self.log_of(ordinal);
         let initialized = self.patroni.initialized;
         let is_time = (self.now + u64::from(ordinal)).is_multiple_of(3);
+        let is_round = (self.now + u64::from(ordinal)).is_multiple_of(LOOP_WAIT);
         let Some(pod) = self.pods.get_mut(&ordinal) else { return };
         if !pod.answers() || pod.deleting.is_some() {
             return;
@@ -283,6 +285,8 @@ impl World {
         let same = pod.announced.as_ref().is_some_and(|old| old.state == state && old.pending == pending);
         if !same || is_time {
             let lag = if leads { 0 } else { end.saturating_sub(log) };
+            let was_said = pod.announced.as_ref().is_some_and(|old| old.leads);
+            let leads = leads || (was_said && !is_round);
             pod.announced = Some(Announced { state: state.to_owned(), lag, pending, leads });
         }
     }

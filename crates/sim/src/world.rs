@@ -24,6 +24,8 @@ const FIRST: i64 = 1_800_000_000;
 pub const NODES: usize = 3;
 /// Seconds after which the leader lock of a silent leader can be taken.
 pub const TTL: u64 = 15;
+/// Seconds from one round of Patroni to the next, if nothing wakes it.
+pub const LOOP_WAIT: u64 = 10;
 /// Bytes that the primary writes in a second.
 pub const WRITTEN: u64 = 100_000;
 /// Patroni's `maximum_lag_on_failover`.

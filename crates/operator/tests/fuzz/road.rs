@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use matriarch_api::Problem;
+use matriarch_api::{Problem, decode};
 use matriarch_cluster::{Cluster, Facts, References, render_with, status_word_for_problems};
 use matriarch_plan::{Observation, Seen, plan_cluster};
 use matriarch_settings::{OPTIONS, Opt, Settings};
@@ -31,6 +31,7 @@ impl Road {
     /// A manifest all the way.
     pub fn manifest(&mut self, manifest: &Value, settings: &Settings, case: &str) {
         let walked = catch_unwind(AssertUnwindSafe(|| walk(manifest, settings)));
+        assert!(is_written_as_read(manifest), "{case}: written and read again it is another");
         match walked {
             Ok(problems) if problems.is_empty() => self.planned += 1,
             Ok(problems) => {
@@ -82,6 +83,13 @@ impl Road {
         self.refused += 1;
         checked(&problems, case, is_option);
     }
+}
+
+/// P11: what was read of a spec is read the same when it is written and read again.
+fn is_written_as_read(manifest: &Value) -> bool {
+    let spec = decode(manifest).spec;
+    let written = json!({ "spec": spec });
+    decode(&written).spec == spec
 }
 
 /// Whether `field` is an option, its path, or something in it.
