@@ -26,7 +26,7 @@ const REPLACED: &str = "it is deleted and made anew instead of changed";
 const UNMOVED: &str = "nobody can tell which nodes are being taken away: a drain waits for the primary \
                        until somebody switches over";
 
-const WISHES: [Wish; 23] = [
+const WISHES: [Wish; 24] = [
     wish("apps", "statefulsets", "watch", POLLED),
     wish("", "services", "list", POLLED),
     wish("", "services", "watch", POLLED),
@@ -60,6 +60,7 @@ const WISHES: [Wish; 23] = [
         "before the first pod of a new template is replaced, the template is tried as a StatefulSet \
          only: quotas and limits of pods are met when the pod is gone",
     ),
+    wish("", "serviceaccounts", "patch", "irsa_role_arn reaches only accounts that are made from now on"),
     wish("", "nodes", "list", UNMOVED),
     wish("", "nodes", "watch", UNMOVED),
     wish("events.k8s.io", "events", "create", "events are written in the older form, core/v1"),

@@ -5,6 +5,7 @@
 //! seen is [`Seen::Unknown`], and no disruptive or destructive step rests on an unknown.
 //! Which cluster is looked at when is decided by the [`scheduler`].
 
+mod account;
 pub mod action;
 mod candidate;
 pub mod consequence;

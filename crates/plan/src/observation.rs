@@ -246,6 +246,9 @@ pub struct Observation {
     /// The API server's own words, where the StatefulSet controller could not make a pod.
     #[serde(default)]
     pub creation_refused: Option<String>,
+    /// ServiceAccounts may not be patched, as far as is known.
+    #[serde(default)]
+    pub accounts_stay: bool,
     /// The status that stands in the manifest: what the passes before this one found.
     #[serde(default)]
     pub status: PostgresqlStatus,

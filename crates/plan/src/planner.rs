@@ -4,8 +4,9 @@
 use matriarch_cluster::Intent;
 use matriarch_sql::{Catalog, PasswordState};
 
+use crate::account;
 use crate::action::{Action, Lane, Step};
-use crate::objects::{self, Proof, key_of, unseen};
+use crate::objects::{self, Proof};
 use crate::observation::Observation;
 use crate::patroni::{plan_patroni_config, plan_patroni_objects};
 use crate::plan::{Gate, Plan, Refusal};
@@ -37,7 +38,7 @@ pub fn plan_cluster(intent: &Intent, seen: &Observation) -> Plan {
         }
         _ => {}
     }
-    plan_shared(intent, seen, &mut plan);
+    account::plan_shared(intent, seen, &mut plan);
     plan_secrets(intent, seen, &mut plan);
     objects::plan_endpoints(intent, seen, &mut plan);
     plan_patroni_objects(intent, seen, &mut plan);
@@ -64,21 +65,6 @@ pub fn plan_cluster(intent: &Intent, seen: &Observation) -> Plan {
     plan.paused = intent.policy.paused;
     plan.steps.sort_by_key(|step| step.action.lane());
     plan
-}
-
-/// The pods' ServiceAccount and RoleBinding serve all clusters of a namespace:
-/// created when missing, otherwise left alone (03 §10).
-fn plan_shared(intent: &Intent, seen: &Observation, plan: &mut Plan) {
-    for object in [&intent.pod_service_account, &intent.pod_role_binding] {
-        match seen.object(&key_of(object)) {
-            Seen::Present(_) => {}
-            Seen::Absent => plan.steps.push(Step::new(
-                Action::CreateOnce(object.clone()),
-                format!("namespace {} has none", object.namespace),
-            )),
-            Seen::Unknown(why) => plan.gates.push(unseen(object, &why)),
-        }
-    }
 }
 
 /// What is asked for and no statement can give.

@@ -203,7 +203,7 @@ fn context(
     let places = (options.watched_namespace.clone(), parts.own);
     let reads = Reads::cached(parts.client.clone(), Arc::clone(&caches), places);
     Ok(Context {
-        eyes: Eyes::new(reads.clone(), patroni.clone()).with_nodes(nodes),
+        eyes: Eyes::new(reads.clone(), patroni.clone()).with_nodes(nodes).with_access(&access),
         hands: Hands::new(&reads, patroni, leadership.clone()),
         reads,
         recorder: parts.recorder,

@@ -26,6 +26,7 @@ use matriarch_plan::{Observation, PatroniSeen, Seen};
 use matriarch_settings::Settings;
 use serde_json::Value;
 
+use crate::access::Access;
 use crate::nodes::Nodes;
 use crate::reads::Reads;
 use crate::report;
@@ -38,6 +39,8 @@ pub struct Eyes {
     patroni: matriarch_patroni::Client,
     memory: Arc<Memory>,
     nodes: Nodes,
+    /// ServiceAccounts may not be patched.
+    accounts_stay: bool,
 }
 
 /// An observation, and what the hands need beside it.
@@ -60,7 +63,12 @@ pub struct Addresses {
 impl Eyes {
     /// Eyes that look through `reads`.
     pub fn new(reads: Reads, patroni: matriarch_patroni::Client) -> Self {
-        Self { reads, patroni, memory: Arc::default(), nodes: Nodes::default() }
+        Self { reads, patroni, memory: Arc::default(), nodes: Nodes::default(), accounts_stay: false }
+    }
+
+    /// The same, knowing what the operator may do.
+    pub fn with_access(self, access: &Access) -> Self {
+        Self { accounts_stay: !access.allows("serviceaccounts", "patch"), ..self }
     }
 
     /// The same, with these nodes; otherwise nothing is known of any node.
@@ -166,6 +174,7 @@ impl Eyes {
             passwords: BTreeMap::new(),
             nodes,
             creation_refused,
+            accounts_stay: self.accounts_stay,
             status: report::status_of(manifest),
             now,
         };

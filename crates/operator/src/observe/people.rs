@@ -1,12 +1,15 @@
 //! Who may log in as a person: `PostgresTeam` objects and the Teams API (02 §6).
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
+use axum::http::{Request, Uri, header};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
-use kube::{Api, Client};
+use kube::client::Body;
+use kube::{Api, Client, Config};
 use matriarch_api::{PostgresTeam, PostgresTeamSpec};
 use matriarch_cluster::teams::{self, Access, Teams};
 use matriarch_cluster::{Cluster, Human, Reference};
@@ -21,10 +24,35 @@ use crate::reads::Reads;
 /// A team that was asked for is not asked for again within this time, by whatever cluster.
 const FRESH: Duration = Duration::from_secs(60);
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// More bytes are no list of members.
+const LARGEST_ANSWER: usize = 1 << 20;
 
-/// Members by address and team, with the moment of the answer.
-static ANSWERS: LazyLock<Mutex<BTreeMap<(String, String), (Instant, Vec<String>)>>> =
-    LazyLock::new(Mutex::default);
+/// After a question that failed the next one is asked this much later: nobody waits in vain in each pass.
+const RETRY: Duration = Duration::from_secs(15);
+
+/// What the Teams API said of a team.
+#[derive(Clone)]
+struct Answer {
+    asked: Instant,
+    /// The last members that it named.
+    members: Option<Vec<String>>,
+    /// Why the last question was not answered.
+    failure: Option<String>,
+}
+
+impl Answer {
+    fn is_fresh(&self) -> bool {
+        self.asked.elapsed() < if self.failure.is_none() { FRESH } else { RETRY }
+    }
+
+    /// The last known members stay where there are some.
+    fn result(self) -> Result<Vec<String>, String> {
+        self.members.ok_or_else(|| self.failure.unwrap_or_default())
+    }
+}
+
+/// Answers by address and team.
+static ANSWERS: LazyLock<Mutex<BTreeMap<(String, String), Answer>>> = LazyLock::new(Mutex::default);
 
 /// The people of the cluster's team and of the teams added to it, as they were a short time ago or
 /// are now; `None` where no source is on.
@@ -95,50 +123,80 @@ async fn teams(reads: &Reads, settings: &Settings) -> Result<Teams, String> {
 async fn members_of(client: &Client, settings: &Settings, team: &str) -> Result<Vec<String>, String> {
     let key = (settings.teams_api_url.clone(), team.to_owned());
     let known = ANSWERS.lock().ok().and_then(|answers| answers.get(&key).cloned());
-    if let Some((at, members)) = &known
-        && at.elapsed() < FRESH
-    {
-        return Ok(members.clone());
+    if let Some(answer) = known.clone().filter(Answer::is_fresh) {
+        return answer.result();
     }
-    match ask(client, settings, team).await {
-        Ok(members) => {
-            if let Ok(mut answers) = ANSWERS.lock() {
-                answers.insert(key, (Instant::now(), members.clone()));
-            }
-            Ok(members)
-        }
-        Err(why) => match known {
-            Some((_, members)) => {
+    let asked = Instant::now();
+    let answer = match ask(client, settings, team).await {
+        Ok(members) => Answer { asked, members: Some(members), failure: None },
+        Err(why) => {
+            let members = known.and_then(|known| known.members);
+            if members.is_some() {
                 warn!(team, "the last known members stay: {why}");
-                Ok(members)
             }
-            None => Err(why),
-        },
+            Answer { asked: Instant::now(), members, failure: Some(why) }
+        }
+    };
+    if let Ok(mut answers) = ANSWERS.lock() {
+        answers.insert(key, answer.clone());
     }
+    answer.result()
 }
 
 async fn ask(client: &Client, settings: &Settings, team: &str) -> Result<Vec<String>, String> {
     let url = address(settings, team)?;
     let token = token(client, settings).await?;
-    let http = reqwest::Client::builder().connect_timeout(TIMEOUT).timeout(TIMEOUT).build();
-    let http = http.map_err(|error| error.to_string())?;
-    let failed = |error: reqwest::Error| format!("teams_api_url does not answer: {error}");
-    let answer = http.get(&url).bearer_auth(token).send().await.map_err(failed)?;
-    let status = answer.status();
-    let body = answer.text().await.map_err(failed)?;
-    members_in(status.as_u16(), &body, &url)
+    let answer = tokio::time::timeout(TIMEOUT, get(&url, &token, None)).await;
+    let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {} s", TIMEOUT.as_secs())));
+    let (status, body) = answer.map_err(|why| format!("teams_api_url does not answer: {why}"))?;
+    members_in(status, &body, &url.to_string())
+}
+
+/// Asks with a bearer token, over TLS where the address says so. Trusted are `authorities` (DER), or
+/// those of the system (`SSL_CERT_FILE`). The Kubernetes client brings all that this takes.
+async fn get(url: &Uri, token: &str, authorities: Option<Vec<Vec<u8>>>) -> Result<(u16, String), String> {
+    let origin = Uri::builder().scheme(url.scheme_str().unwrap_or_default());
+    let origin = origin.authority(url.authority().map_or("", |authority| authority.as_str()));
+    let mut config = Config::new(origin.path_and_query("/").build().map_err(|error| with_sources(&error))?);
+    config.root_cert = authorities;
+    let client = Client::try_from(config).map_err(|error| with_sources(&error))?;
+    let path = url.path_and_query().map_or("/", |path| path.as_str());
+    let request = Request::get(path)
+        .header(header::AUTHORIZATION, format!("Bearer {token}"))
+        .header(header::ACCEPT, "application/json")
+        .body(Body::empty())
+        .map_err(|error| with_sources(&error))?;
+    let answer = client.send(request).await.map_err(|error| with_sources(&error))?;
+    let status = answer.status().as_u16();
+    let body = axum::body::to_bytes(axum::body::Body::new(answer.into_body()), LARGEST_ANSWER).await;
+    let body = body.map_err(|error| with_sources(&error))?;
+    Ok((status, String::from_utf8_lossy(&body).into_owned()))
+}
+
+/// What went wrong, down to its cause.
+fn with_sources(error: &dyn Error) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        next = error.source();
+        let text = error.to_string();
+        if texts.last().is_none_or(|last| !last.contains(&text)) {
+            texts.push(text);
+        }
+    }
+    texts.join(": ")
 }
 
 /// Where a team is asked for.
-fn address(settings: &Settings, team: &str) -> Result<String, String> {
-    let base = settings.teams_api_url.as_str();
-    if !base.starts_with("http://") {
-        // The HTTP client is built without TLS.
-        return Err(
-            "teams_api_url is not http://, and this release asks a Teams API without TLS only".to_owned()
-        );
+fn address(settings: &Settings, team: &str) -> Result<Uri, String> {
+    let text = format!("{}/teams/{team}", settings.teams_api_url.trim_end_matches('/'));
+    let wrong =
+        |why: &str| format!("teams_api_url {:?} {why}; write https://host/path", settings.teams_api_url);
+    let url: Uri = text.parse().map_err(|error| wrong(&format!("is no address: {error}")))?;
+    match (url.scheme_str(), url.authority()) {
+        (Some("http" | "https"), Some(_)) => Ok(url),
+        _ => Err(wrong("is neither http nor https")),
     }
-    Ok(format!("{}/teams/{team}", base.trim_end_matches('/')))
 }
 
 /// Namespace and name of the Secret with the token.
@@ -184,7 +242,16 @@ async fn token(client: &Client, settings: &Settings) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{address, members_in, token_place};
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use super::{Answer, address, get, members_in, token_place};
+    use rustls::ServerConfig;
+    use rustls::pki_types::PrivateKeyDer;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
     use matriarch_settings::Settings;
 
     #[test]
@@ -194,12 +261,31 @@ mod tests {
             oauth_token_secret_name: secret.into(),
             ..Settings::default()
         };
+        let address = |settings: &Settings| address(settings, "acid").map(|url| url.to_string());
         let plain = with("http://teams/api//", "token");
-        assert_eq!(address(&plain, "acid"), Ok("http://teams/api/teams/acid".to_owned()));
+        assert_eq!(address(&plain), Ok("http://teams/api/teams/acid".to_owned()));
         assert_eq!(token_place(&plain, "own"), ("own", "token"));
         let other = with("https://teams/api", "there/token");
-        assert!(address(&other, "acid").is_err_and(|why| why.contains("teams_api_url")));
+        assert_eq!(address(&other), Ok("https://teams/api/teams/acid".to_owned()));
+        for wrong in ["ftp://teams", "teams", "", "https://a b"] {
+            let refused = address(&with(wrong, "token"));
+            assert!(refused.clone().is_err_and(|why| why.contains("teams_api_url")), "{wrong}: {refused:?}");
+        }
         assert_eq!(token_place(&other, "own"), ("there", "token"));
+    }
+
+    #[test]
+    fn a_teams_api_that_fails_is_left_alone_for_a_while_and_the_last_members_stay() {
+        let ago = |seconds| Instant::now().checked_sub(Duration::from_secs(seconds)).expect("a moment");
+        let answer = |seconds, members: Option<&str>, failure: Option<&str>| Answer {
+            asked: ago(seconds),
+            members: members.map(|name| vec![name.to_owned()]),
+            failure: failure.map(str::to_owned),
+        };
+        assert!(answer(30, Some("a"), None).is_fresh() && !answer(61, Some("a"), None).is_fresh());
+        assert!(answer(5, None, Some("down")).is_fresh() && !answer(16, None, Some("down")).is_fresh());
+        assert_eq!(answer(5, Some("a"), Some("down")).result(), Ok(vec!["a".to_owned()]));
+        assert_eq!(answer(5, None, Some("down")).result(), Err("down".to_owned()));
     }
 
     #[test]
@@ -212,6 +298,60 @@ mod tests {
         assert_eq!(refused, Err("http://teams/teams/acid answers 401: no token".into()));
         for body in [r#"["a"]"#, "<html>"] {
             assert!(read(200, body).is_err_and(|why| why.contains("no JSON object")), "{body}");
+        }
+    }
+
+    /// Answers one request over TLS, and gives it back.
+    async fn answer_once(listener: TcpListener, acceptor: TlsAcceptor) -> std::io::Result<String> {
+        let (stream, _) = listener.accept().await?;
+        let mut stream = acceptor.accept(stream).await?;
+        let mut request = vec![0; 4096];
+        let mut length = 0;
+        while !request[..length].windows(4).any(|end| end == b"\r\n\r\n") {
+            length += stream.read(&mut request[length..]).await?;
+        }
+        let body = r#"{"member": ["alice"]}"#;
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(answer.as_bytes()).await?;
+        stream.shutdown().await?;
+        Ok(String::from_utf8_lossy(&request[..length]).into_owned())
+    }
+
+    #[tokio::test]
+    async fn a_teams_api_is_asked_over_tls_and_only_if_its_certificate_is_trusted() {
+        let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        let certificate = certified.cert.der().clone();
+        let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).expect("a key");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let server = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], key)
+            .expect("a server");
+        let acceptor = TlsAcceptor::from(Arc::new(server));
+        for trusts in [true, false] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let port = listener.local_addr().expect("an address").port();
+            let settings =
+                Settings { teams_api_url: format!("https://localhost:{port}/api/"), ..Settings::default() };
+            let url = address(&settings, "acid").expect("an address");
+            // Trusted is another one in its place.
+            let other = rcgen::generate_simple_self_signed(["other".to_owned()]).expect("a certificate");
+            let trusted = if trusts { certificate.to_vec() } else { other.cert.der().to_vec() };
+            let served = tokio::spawn(answer_once(listener, acceptor.clone()));
+            let answer = get(&url, "secret", Some(vec![trusted])).await;
+            let request = served.await.expect("a served request");
+            if trusts {
+                let (status, body) = answer.expect("an answer");
+                assert_eq!(members_in(status, &body, "there"), Ok(vec!["alice".to_owned()]));
+                let request = request.expect("a request").to_lowercase();
+                assert!(request.starts_with("get /api/teams/acid http/1.1"), "{request}");
+                assert!(request.contains("authorization: bearer secret"), "{request}");
+            } else {
+                let why = answer.expect_err("the certificate is not trusted");
+                assert!(why.contains("certificate"), "{why}");
+            }
         }
     }
 }
