@@ -28,6 +28,9 @@ pub const DNS_ANNOTATION: &str = "external-dns.alpha.kubernetes.io/hostname";
 pub const IAM_ROLE_ANNOTATION: &str = "iam.amazonaws.com/role";
 /// Annotation of a service account with an AWS role.
 pub const IRSA_ANNOTATION: &str = "eks.amazonaws.com/role-arn";
+/// On a ServiceAccount: the role of AWS that the operator put there. The API server keeps no record of who
+/// writes which field of a ServiceAccount.
+pub const IRSA_WRITTEN_ANNOTATION: &str = "acid.zalan.do/irsa-role-arn";
 /// Name of the database container.
 pub const POSTGRES_CONTAINER: &str = "postgres";
 /// Name of the data volume and of its claim template.

@@ -208,6 +208,11 @@ impl Reads {
         self.memory.get(&place(kind, namespace, name))
     }
 
+    /// Drops what is remembered of an object that was written: it is another now.
+    pub fn forget(&self, kind: &str, namespace: &str, name: &str) {
+        self.memory.forget(&place(kind, namespace, name));
+    }
+
     /// Keeps what the caches would not tell: objects without a cluster's label, and shared ones.
     fn remember(&self, kind: &str, namespace: &str, name: &str, found: Option<&Value>) {
         let Some(slot) = &self.caches else { return };

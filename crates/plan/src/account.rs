@@ -1,14 +1,13 @@
 //! The pods' ServiceAccount and RoleBinding. They serve all clusters of a namespace: made when they
 //! are missing, otherwise left alone (03 §10), but for the role of AWS that the account stands for.
 
-use matriarch_cluster::names::IRSA_ANNOTATION;
+use matriarch_cluster::names::{IRSA_ANNOTATION, IRSA_WRITTEN_ANNOTATION};
 use matriarch_cluster::{Intent, Object};
 use serde_json::{Value, json};
 
 use crate::action::{Action, ObjectPlace, Step};
 use crate::objects::{key_of, unseen};
 use crate::observation::{ObjectSeen, Observation};
-use crate::ownership;
 use crate::plan::{Plan, Refusal};
 use crate::seen::Seen;
 
@@ -20,24 +19,39 @@ pub fn plan_shared(intent: &Intent, seen: &Observation, plan: &mut Plan) {
                 plan_cloud_role(object, live, seen.accounts_stay, plan);
             }
             Seen::Present(_) => {}
-            Seen::Absent => plan.steps.push(Step::new(
-                Action::CreateOnce(object.clone()),
-                format!("namespace {} has none", object.namespace),
-            )),
+            Seen::Absent => {
+                let because = format!("namespace {} has none", object.namespace);
+                plan.steps.push(Step::new(Action::CreateOnce(marked(object)), because));
+            }
             Seen::Unknown(why) => plan.gates.push(unseen(object, &why)),
         }
     }
 }
 
+/// A new account with the role that we put there.
+fn marked(object: &Object) -> Object {
+    let mut object = object.clone();
+    let role = annotation(&object.body, IRSA_ANNOTATION).clone();
+    if object.kind == "ServiceAccount" && !role.is_null() {
+        object.body["metadata"]["annotations"][IRSA_WRITTEN_ANNOTATION] = role;
+    }
+    object
+}
+
+fn annotation<'a>(body: &'a Value, name: &str) -> &'a Value {
+    &body["metadata"]["annotations"][name]
+}
+
 /// Keeps the role of AWS as the settings name it (02 §3 `irsa_role_arn`). Where they name none, only
-/// an annotation goes that we or the original had put there: somebody else's is not ours to remove.
+/// one goes that we had put there: somebody else's is not ours to remove.
 fn plan_cloud_role(account: &Object, live: &ObjectSeen, stays: bool, plan: &mut Plan) {
-    let role = |body: &Value| body["metadata"]["annotations"][IRSA_ANNOTATION].clone();
-    let (found, wanted) = (role(&live.body), role(&account.body));
-    if found == wanted || (wanted.is_null() && !ownership::wrote_annotation(&live.body, IRSA_ANNOTATION)) {
+    let (found, wanted) =
+        (annotation(&live.body, IRSA_ANNOTATION), annotation(&account.body, IRSA_ANNOTATION));
+    let is_ours = annotation(&live.body, IRSA_WRITTEN_ANNOTATION) == found;
+    if found == wanted || (wanted.is_null() && !is_ours) {
         return;
     }
-    let because = match &wanted {
+    let because = match wanted {
         Value::Null => format!("metadata.annotations.{IRSA_ANNOTATION} is no longer wanted"),
         wanted => format!("metadata.annotations.{IRSA_ANNOTATION} → {wanted}"),
     };
@@ -49,7 +63,7 @@ fn plan_cloud_role(account: &Object, live: &ObjectSeen, stays: bool, plan: &mut 
         });
         return;
     }
-    let metadata = json!({"annotations": {IRSA_ANNOTATION: wanted}});
+    let metadata = json!({"annotations": {IRSA_ANNOTATION: wanted, IRSA_WRITTEN_ANNOTATION: wanted}});
     let action = Action::PatchMetadata { object: ObjectPlace::of(account), uid: live.uid.clone(), metadata };
     plan.steps.push(Step::new(action, because));
 }
@@ -58,25 +72,23 @@ fn plan_cloud_role(account: &Object, live: &ObjectSeen, stays: bool, plan: &mut 
 mod tests {
     use super::*;
 
-    fn planned(wanted: Option<&str>, found: Option<&str>, manager: &str, stays: bool) -> Plan {
-        let body = |role: Option<&str>| match role {
-            Some(role) => json!({"metadata": {"annotations": {IRSA_ANNOTATION: role}}}),
-            None => json!({"metadata": {}}),
-        };
-        let account = Object {
+    const A: &str = "arn:aws:iam::1:role/a";
+    const B: &str = "arn:aws:iam::1:role/b";
+
+    fn account(annotations: Value) -> Object {
+        Object {
             kind: "ServiceAccount".to_owned(),
             namespace: "demo".to_owned(),
             name: "postgres-pod".to_owned(),
-            body: body(wanted),
+            body: json!({"metadata": {"annotations": annotations}}),
             ..Object::default()
-        };
-        let mut live = body(found);
-        let fields = json!({"f:metadata": {"f:annotations": {format!("f:{IRSA_ANNOTATION}"): {}}}});
-        live["metadata"]["managedFields"] =
-            json!([{"manager": manager, "operation": "Update", "fieldsV1": fields}]);
+        }
+    }
+
+    fn planned(wanted: Value, found: Value, stays: bool) -> Plan {
         let mut plan = Plan::default();
-        let live = ObjectSeen { uid: "uid".to_owned(), body: live };
-        plan_cloud_role(&account, &live, stays, &mut plan);
+        let live = ObjectSeen { uid: "uid".to_owned(), body: account(found).body };
+        plan_cloud_role(&account(wanted), &live, stays, &mut plan);
         plan
     }
 
@@ -89,21 +101,25 @@ mod tests {
 
     #[test]
     fn vectors_02_3_the_role_of_the_pods_account_follows_the_settings() {
-        let (a, b) = (Some("arn:aws:iam::1:role/a"), Some("arn:aws:iam::1:role/b"));
-        let to = |role: Value| Some(json!({ IRSA_ANNOTATION: role }));
-        assert_eq!(patch(&planned(a, None, "kubectl", false)), to(json!(a)));
-        assert_eq!(patch(&planned(b, a, "kubectl", false)), to(json!(b)));
-        assert_eq!(planned(a, a, "kubectl", false), Plan::default());
-        assert_eq!(planned(None, None, "kubectl", false), Plan::default());
-        for ours in ["matriarch", "matriarch-meta", "postgres-operator", "zalando-operator"] {
-            assert_eq!(patch(&planned(None, a, ours, false)), to(Value::Null), "{ours}");
-        }
-        assert_eq!(planned(None, a, "kubectl", false), Plan::default());
+        let both = |role: Value| json!({IRSA_ANNOTATION: role, IRSA_WRITTEN_ANNOTATION: role});
+        let only = |role: &str| json!({ IRSA_ANNOTATION: role });
+        let none = || json!({});
+        let to = |wanted: Value, found: Value| patch(&planned(wanted, found, false));
+        assert_eq!(to(only(A), none()), Some(both(json!(A))));
+        assert_eq!(to(only(B), only(A)), Some(both(json!(B))));
+        assert_eq!(to(only(A), only(A)), None, "somebody else's that is right");
+        assert_eq!(to(none(), none()), None);
+        assert_eq!(to(none(), both(json!(A))), Some(both(Value::Null)));
+        assert_eq!(to(none(), only(A)), None, "somebody else's");
+        let since = json!({IRSA_ANNOTATION: B, IRSA_WRITTEN_ANNOTATION: A});
+        assert_eq!(to(none(), since), None, "somebody else's since");
+        assert_eq!(marked(&account(only(A))).body["metadata"]["annotations"], both(json!(A)));
+        assert_eq!(marked(&account(none())), account(none()));
     }
 
     #[test]
     fn without_the_right_to_patch_accounts_the_role_is_told_and_not_written() {
-        let plan = planned(Some("arn:aws:iam::1:role/a"), None, "kubectl", true);
+        let plan = planned(json!({ IRSA_ANNOTATION: A }), json!({}), true);
         assert_eq!(plan.steps, vec![]);
         assert!(plan.refusals[0].because.contains("may not patch serviceaccounts"), "{plan}");
     }

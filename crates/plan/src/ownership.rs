@@ -6,9 +6,6 @@ use serde_json::{Map, Value, json};
 /// The field manager of everything we render.
 pub const FIELD_MANAGER: &str = "matriarch";
 
-/// The field manager of metadata on objects that others write too.
-pub const META_MANAGER: &str = "matriarch-meta";
-
 /// Names under which the original wrote: the program of its released image, and of a build of
 /// its source. It sets no name, so the API server takes the program's.
 pub const PREDECESSORS: [&str; 2] = ["postgres-operator", "zalando-operator"];
@@ -86,14 +83,6 @@ pub fn abandoned_fields(desired: &Value, live: &Value, part: Part) -> Vec<String
 /// Whether some field of a live object is ours.
 pub fn is_looked_after(live: &Value) -> bool {
     entries(live).any(|entry| entry["manager"] == FIELD_MANAGER)
-}
-
-/// Whether we or a predecessor put this annotation on a live object.
-pub fn wrote_annotation(live: &Value, annotation: &str) -> bool {
-    let writers = [&PREDECESSORS[..], &[FIELD_MANAGER, META_MANAGER]].concat();
-    let field = format!("f:{annotation}");
-    let has = |entry: &Value| !entry["fieldsV1"]["f:metadata"]["f:annotations"][&field].is_null();
-    entries(live).any(|entry| has(entry) && entry["manager"].as_str().is_some_and(|by| writers.contains(&by)))
 }
 
 fn entries(live: &Value) -> impl Iterator<Item = &Value> {

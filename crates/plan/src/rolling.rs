@@ -151,7 +151,7 @@ impl<'a> Rollout<'a> {
                 let gate = |why: &str| self.gate(format!("{name} is ready"), why);
                 return Some(match &self.seen.creation_refused {
                     Some(why) => gate(&format!("the API server refuses the pod: {why}")).stuck(),
-                    None => gate("the pod does not exist yet"),
+                    None => self.held_up(ordinal).unwrap_or_else(|| gate("the pod does not exist yet")),
                 });
             };
             if pod.deleting {
@@ -162,6 +162,13 @@ impl<'a> Rollout<'a> {
             }
             self.not_up(pod).or_else(|| self.just_ready(pod))
         })
+    }
+
+    /// What is wrong with an older pod that the next one of this ordinal is made after. One that crashes
+    /// again and again is wrong also in the moments in which it runs.
+    fn held_up(&self, ordinal: u32) -> Option<Gate> {
+        let below = |lower: u32| self.pods.iter().find(|pod| pod.ordinal == lower);
+        (0..ordinal).filter_map(below).find_map(|pod| self.not_up(pod))
     }
 
     fn terminating(&self, pod: &PodSeen) -> Gate {

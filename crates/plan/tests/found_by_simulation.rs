@@ -9,7 +9,7 @@ use matriarch_api::{Condition, PostgresqlStatus};
 use matriarch_cluster::policy::{Healing, PAUSED_ANNOTATION};
 use matriarch_plan::healing::{self, CONDITION};
 use matriarch_plan::status::{self, PassResult};
-use matriarch_plan::{Action, NodeSeen, Observation, PodSeen, Seen, plan_cluster};
+use matriarch_plan::{Action, ContainerEnd, NodeSeen, Observation, PodSeen, Seen, plan_cluster};
 use serde_json::json;
 use worlds::*;
 
@@ -319,4 +319,22 @@ fn nothing_shrinks_while_the_primarys_pod_is_not_ready() {
     let plan = plan_cluster(&intent, &seen);
     assert_eq!(actions(&plan), Vec::<String>::new(), "{plan}");
     assert!(gates(&plan).iter().any(|gate| gate.contains("acid-test-0 is not ready")), "{plan}");
+}
+
+/// The status said that all was well whenever the crashing pod ran for a moment.
+#[test]
+fn a_pod_that_crashes_again_and_again_holds_up_the_next_also_while_it_runs() {
+    let intent = intent(3);
+    let mut seen = at_rest(&intent);
+    seen.now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1_000_000);
+    let restarted = Some(ContainerEnd {
+        container: "extra".into(),
+        at: seen.now - SignedDuration::from_secs(2),
+        why: "Error: exit code 1".into(),
+        times: 9,
+    });
+    *pods_mut(&mut seen) = vec![pod(0, NEW), PodSeen { restarted, ..pod(1, OLD) }];
+    let plan = plan_cluster(&intent, &seen);
+    assert!(gates(&plan).iter().any(|gate| gate.contains("container extra ended")), "{plan}");
+    assert!(plan.gates.iter().any(|gate| gate.stuck), "{plan}");
 }

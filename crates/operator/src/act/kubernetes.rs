@@ -7,13 +7,16 @@ use kube::api::{
 };
 use matriarch_cluster::names::FINALIZER;
 use matriarch_cluster::{CredentialSecret, Intent, Object};
-use matriarch_plan::ownership::{FIELD_MANAGER, META_MANAGER};
+use matriarch_plan::ownership::FIELD_MANAGER;
 use matriarch_plan::{ObjectPlace, Outcome};
 use serde_json::{Value, json};
 
 use super::anew;
 use crate::kinds;
 use crate::observe::passwords;
+
+/// Field manager of metadata on objects that others write too.
+const META_MANAGER: &str = "matriarch-meta";
 
 /// Server-side apply; we own what we send. The named lists of `spec` are set as a whole
 /// before, so that no item of somebody else's survives the merge.

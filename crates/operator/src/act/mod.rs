@@ -105,7 +105,9 @@ impl Hands {
                 kubernetes::replace_stateful_set(client, object, uid).await
             }
             Action::PatchMetadata { object, uid, metadata } => {
-                kubernetes::patch_metadata(client, object, uid, metadata).await
+                let outcome = kubernetes::patch_metadata(client, object, uid, metadata).await;
+                self.live.forget(&object.kind, &object.namespace, &object.name);
+                outcome
             }
             Action::CreateSecret(secret) => match self.password_for(secret).await {
                 Ok(password) => kubernetes::create_secret(client, secret, &password).await,

@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hasher};
 use std::marker::PhantomData;
 
 use kube::core::{ApiResource, DynamicResourceScope, ObjectMeta};
-use matriarch_plan::ownership::{FIELD_MANAGER, META_MANAGER, PREDECESSORS};
+use matriarch_plan::ownership::{FIELD_MANAGER, PREDECESSORS};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -141,7 +141,7 @@ fn strip(object: &mut Value) {
     if let Some(owners) = metadata.get_mut("managedFields").and_then(Value::as_array_mut) {
         owners.retain(|owner| {
             let manager = owner["manager"].as_str().unwrap_or_default();
-            manager == FIELD_MANAGER || manager == META_MANAGER || PREDECESSORS.contains(&manager)
+            manager == FIELD_MANAGER || PREDECESSORS.contains(&manager)
         });
         for owner in owners.iter_mut().filter_map(Value::as_object_mut) {
             owner.remove("time");
