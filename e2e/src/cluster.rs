@@ -35,6 +35,13 @@ pub struct Pod {
     pub ready: bool,
 }
 
+impl Pod {
+    /// The uids of pods: others mean that pods were made anew.
+    pub fn uids(pods: &[Self]) -> Vec<&str> {
+        pods.iter().map(|pod| pod.uid.as_str()).collect()
+    }
+}
+
 impl Cluster {
     /// The cluster of this name.
     pub fn new(kubectl: &Kubectl, name: &str) -> Self {

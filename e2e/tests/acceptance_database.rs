@@ -42,8 +42,7 @@ fn config_update() {
         scene.step("a smaller max_connections came to both");
         slots(&cluster, scene)?;
         cluster.wait_settled(60)?;
-        let uids = |pods: &[Pod]| pods.iter().map(|pod| pod.uid.clone()).collect::<Vec<_>>();
-        ensure!(uids(&cluster.pods()?) == uids(&before), "pods were made anew");
+        ensure!(Pod::uids(&cluster.pods()?) == Pod::uids(&before), "pods were made anew");
         Ok(())
     });
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use matriarch_e2e::api_server::Stopped;
-use matriarch_e2e::{ClientPod, Cluster, Look, Scene, operator, wait_until};
+use matriarch_e2e::{ClientPod, Cluster, Look, Pod, Scene, operator, wait_until};
 use serde_json::{Value, json};
 
 const OUTAGE: Duration = Duration::from_secs(120);
@@ -53,8 +53,11 @@ fn writes_go_on_while_the_api_server_is_gone() {
                    lag(at) over (order by at) as before from written) as pairs";
         let longest: u64 = client.psql(&login, sql)?.parse()?;
         ensure!(longest < 30, "nothing was written for {longest} s: {}", client.run("tail -5 /tmp/log")?);
-        let pods = |all: &[matriarch_e2e::Pod]| all.iter().map(|pod| pod.uid.clone()).collect::<Vec<_>>();
-        ensure!(pods(&cluster.pods()?) == pods(&before.0), "pods were made anew: {:?}", cluster.pods()?);
+        ensure!(
+            Pod::uids(&cluster.pods()?) == Pod::uids(&before.0),
+            "pods were made anew: {:?}",
+            cluster.pods()?
+        );
         ensure!(restarts(scene)? == before.1, "containers were restarted");
         scene.step(&format!("longest time without a write: {longest} s; no pod restarted"));
 

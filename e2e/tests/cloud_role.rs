@@ -3,7 +3,7 @@
 
 use anyhow::{Result, ensure};
 use matriarch_e2e::own_operator::OwnOperator;
-use matriarch_e2e::{Look, Scene, wait_until};
+use matriarch_e2e::{Look, Pod, Scene, wait_until};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/backups";
 const BY_HAND: &str = "arn:aws:iam::123456789012:role/by-hand";
@@ -33,8 +33,7 @@ fn the_role_of_the_pods_account_follows_the_settings() {
             Ok(Look::when(there == "1", there))
         })?;
         ensure!(role(scene)? == BY_HAND, "somebody else's role is {:?} now", role(scene)?);
-        let uids = |pods: &[matriarch_e2e::Pod]| pods.iter().map(|pod| pod.uid.clone()).collect::<Vec<_>>();
-        ensure!(uids(&cluster.pods()?) == uids(&before), "a pod was made anew");
+        ensure!(Pod::uids(&cluster.pods()?) == Pod::uids(&before), "a pod was made anew");
         Ok(())
     });
 }

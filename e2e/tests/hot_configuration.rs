@@ -156,8 +156,7 @@ impl Three {
 fn nothing_rolls(three: &Three, before: &[Pod]) -> Result<()> {
     std::thread::sleep(Duration::from_secs(12));
     let after = three.pods()?;
-    let uids = |pods: &[Pod]| pods.iter().map(|pod| pod.uid.clone()).collect::<Vec<_>>();
-    ensure!(uids(&after) == uids(before), "pods changed: {before:?} → {after:?}");
+    ensure!(Pod::uids(&after) == Pod::uids(before), "pods changed: {before:?} → {after:?}");
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use matriarch_cluster::names::{IRSA_ANNOTATION, IRSA_WRITTEN_ANNOTATION};
 use matriarch_cluster::{Intent, Object};
 use serde_json::{Value, json};
 
-use crate::action::{Action, ObjectPlace, Step};
+use crate::action::{Action, ObjectPlace, Reason, Step};
 use crate::objects::{key_of, unseen};
 use crate::observation::{ObjectSeen, Observation};
 use crate::plan::{Plan, Refusal};
@@ -51,10 +51,7 @@ fn plan_cloud_role(account: &Object, live: &ObjectSeen, stays: bool, plan: &mut 
     if found == wanted || (wanted.is_null() && !is_ours) {
         return;
     }
-    let because = match wanted {
-        Value::Null => format!("metadata.annotations.{IRSA_ANNOTATION} is no longer wanted"),
-        wanted => format!("metadata.annotations.{IRSA_ANNOTATION} → {wanted}"),
-    };
+    let because = Reason::annotation(IRSA_ANNOTATION, wanted);
     if stays {
         plan.refusals.push(Refusal {
             what: format!("ServiceAccount {}: {because}", account.name),
@@ -65,7 +62,7 @@ fn plan_cloud_role(account: &Object, live: &ObjectSeen, stays: bool, plan: &mut 
     }
     let metadata = json!({"annotations": {IRSA_ANNOTATION: wanted, IRSA_WRITTEN_ANNOTATION: wanted}});
     let action = Action::PatchMetadata { object: ObjectPlace::of(account), uid: live.uid.clone(), metadata };
-    plan.steps.push(Step::new(action, because));
+    plan.steps.push(Step::because(action, vec![because]));
 }
 
 #[cfg(test)]

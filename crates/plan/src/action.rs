@@ -21,6 +21,14 @@ impl Reason {
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
+
+    /// An annotation gets this value; with null it goes.
+    pub fn annotation(name: &str, value: &Value) -> Self {
+        match value {
+            Value::Null => Self(format!("metadata.annotations.{name} is no longer wanted")),
+            value => Self(format!("metadata.annotations.{name} → {value}")),
+        }
+    }
 }
 
 impl fmt::Display for Reason {

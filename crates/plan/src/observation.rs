@@ -277,6 +277,12 @@ impl Observation {
         }
     }
 
+    /// Whether the pod of this name is ready; not, when the pods are not known.
+    pub fn is_ready(&self, name: &str) -> bool {
+        let mut pods = self.pods.present().into_iter().flatten();
+        pods.any(|pod| pod.name == name && pod.ready && !pod.deleting)
+    }
+
     /// The live object of a kind and name; never asked for counts as unknown.
     pub fn object(&self, key: &ObjectKey) -> Seen<&ObjectSeen> {
         match self.objects.get(key) {

@@ -111,9 +111,7 @@ fn annotations(standard: &Value, object: &PatroniObject, patch: &mut Map<String,
         .filter(|(key, value)| live.get(*key) != Some(value))
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
-    let because =
-        missing.iter().map(|(key, value)| Reason::new(format!("metadata.annotations.{key} → {value}")));
-    let because = because.collect();
+    let because = missing.iter().map(|(key, value)| Reason::annotation(key, value)).collect();
     if !missing.is_empty() {
         patch.insert("annotations".to_owned(), Value::Object(missing));
     }

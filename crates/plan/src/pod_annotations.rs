@@ -24,11 +24,7 @@ pub fn plan_pod_annotations(intent: &Intent, seen: &Observation, plan: &mut Plan
         if patch.is_empty() {
             continue;
         }
-        let because = patch.iter().map(|(key, value)| match value {
-            Value::Null => Reason::new(format!("metadata.annotations.{key} is no longer wanted")),
-            value => Reason::new(format!("metadata.annotations.{key} → {value}")),
-        });
-        let because = because.collect();
+        let because = patch.iter().map(|(key, value)| Reason::annotation(key, value)).collect();
         let object = ObjectPlace {
             kind: "Pod".to_owned(),
             namespace: intent.identity.namespace.clone(),

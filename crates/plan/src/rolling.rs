@@ -508,7 +508,7 @@ pub fn hold_scale_down(
         // One that is stopping hands its lock to a member that may be among those to go.
         Seen::Present(primary) if survives(&primary) => match leader_state(seen) {
             // Its node may be lost, and Patroni tells what it heard last.
-            Some((true, _)) if !is_ready(seen, &primary) => {
+            Some((true, _)) if !seen.is_ready(&primary) => {
                 format!("the pod of the primary {primary} is not ready")
             }
             Some((true, _)) => return None,
@@ -524,12 +524,6 @@ pub fn hold_scale_down(
     };
     desired["spec"]["replicas"] = json!(live_replicas);
     Some(Gate::new(Lane::Pods, format!("the primary is below ordinal {wanted}"), why))
-}
-
-/// Whether the pod of this name is ready; not, when the pods are not known.
-fn is_ready(seen: &Observation, name: &str) -> bool {
-    let mut pods = seen.pods.present().into_iter().flatten();
-    pods.any(|pod| pod.name == name && pod.ready && !pod.deleting)
 }
 
 /// Whether the leader runs, and what Patroni says of it.

@@ -235,9 +235,7 @@ fn is_ready(pass: &PassResult<'_>, wanted: usize) -> bool {
         return pod_count(pass.seen) == 0 && rests;
     }
     let Seen::Present(primary) = pass.seen.primary() else { return false };
-    let pods = pass.seen.pods.present().into_iter().flatten();
-    let serves = pods.into_iter().any(|pod| pod.name == primary && pod.ready && !pod.deleting);
-    serves && pass.streaming() >= wanted && rests
+    pass.seen.is_ready(&primary) && pass.streaming() >= wanted && rests
 }
 
 fn valid() -> Verdict {

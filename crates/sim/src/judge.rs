@@ -183,6 +183,7 @@ impl Judge {
             format!("{name} is deleted, and nothing is wrong with it")
         })?;
         let paused = self.patroni_paused.is_some_and(|since| since < ground.as_of);
+        // One that crashes again and again is no member, not even while it runs for a moment.
         let runs = pod.is_up() && pod.fate != Fate::Crashes;
         must(!paused || !runs, || format!("{name} is deleted while Patroni is paused"))?;
         if world.last_blow < ground.as_of && pod.serves() {
@@ -193,8 +194,7 @@ impl Judge {
             })?;
         }
         self.approved(world, ordinal, ground)?;
-        // One that crashes again and again is no member, not even while it runs for a moment.
-        if !pod.is_up() || pod.fate == Fate::Crashes {
+        if !runs {
             return Ok(());
         }
         self.disruptions += 1;

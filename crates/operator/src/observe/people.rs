@@ -5,6 +5,8 @@ use std::error::Error;
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
+use anyhow::bail;
+use axum::http::uri::PathAndQuery;
 use axum::http::{Request, Uri, header};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
@@ -26,7 +28,6 @@ const FRESH: Duration = Duration::from_secs(60);
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// More bytes are no list of members.
 const LARGEST_ANSWER: usize = 1 << 20;
-
 /// After a question that failed the next one is asked this much later: nobody waits in vain in each pass.
 const RETRY: Duration = Duration::from_secs(15);
 
@@ -123,20 +124,20 @@ async fn teams(reads: &Reads, settings: &Settings) -> Result<Teams, String> {
 async fn members_of(client: &Client, settings: &Settings, team: &str) -> Result<Vec<String>, String> {
     let key = (settings.teams_api_url.clone(), team.to_owned());
     let known = ANSWERS.lock().ok().and_then(|answers| answers.get(&key).cloned());
-    if let Some(answer) = known.clone().filter(Answer::is_fresh) {
-        return answer.result();
+    if let Some(answer) = known.as_ref().filter(|answer| answer.is_fresh()) {
+        return answer.clone().result();
     }
-    let asked = Instant::now();
-    let answer = match ask(client, settings, team).await {
-        Ok(members) => Answer { asked, members: Some(members), failure: None },
+    let (members, failure) = match ask(client, settings, team).await {
+        Ok(members) => (Some(members), None),
         Err(why) => {
             let members = known.and_then(|known| known.members);
             if members.is_some() {
                 warn!(team, "the last known members stay: {why}");
             }
-            Answer { asked: Instant::now(), members, failure: Some(why) }
+            (members, Some(why))
         }
     };
+    let answer = Answer { asked: Instant::now(), members, failure };
     if let Ok(mut answers) = ANSWERS.lock() {
         answers.insert(key, answer.clone());
     }
@@ -147,29 +148,29 @@ async fn ask(client: &Client, settings: &Settings, team: &str) -> Result<Vec<Str
     let url = address(settings, team)?;
     let token = token(client, settings).await?;
     let answer = tokio::time::timeout(TIMEOUT, get(&url, &token, None)).await;
-    let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {} s", TIMEOUT.as_secs())));
-    let (status, body) = answer.map_err(|why| format!("teams_api_url does not answer: {why}"))?;
+    let answer = answer.unwrap_or_else(|_| bail!("no answer within {} s", TIMEOUT.as_secs()));
+    let failed =
+        |error: anyhow::Error| format!("teams_api_url does not answer: {}", with_sources(error.as_ref()));
+    let (status, body) = answer.map_err(failed)?;
     members_in(status, &body, &url.to_string())
 }
 
 /// Asks with a bearer token, over TLS where the address says so. Trusted are `authorities` (DER), or
 /// those of the system (`SSL_CERT_FILE`). The Kubernetes client brings all that this takes.
-async fn get(url: &Uri, token: &str, authorities: Option<Vec<Vec<u8>>>) -> Result<(u16, String), String> {
-    let origin = Uri::builder().scheme(url.scheme_str().unwrap_or_default());
-    let origin = origin.authority(url.authority().map_or("", |authority| authority.as_str()));
-    let mut config = Config::new(origin.path_and_query("/").build().map_err(|error| with_sources(&error))?);
+async fn get(url: &Uri, token: &str, authorities: Option<Vec<Vec<u8>>>) -> anyhow::Result<(u16, String)> {
+    let mut origin = url.clone().into_parts();
+    origin.path_and_query = Some(PathAndQuery::from_static("/"));
+    let mut config = Config::new(Uri::from_parts(origin)?);
     config.root_cert = authorities;
-    let client = Client::try_from(config).map_err(|error| with_sources(&error))?;
+    let client = Client::try_from(config)?;
     let path = url.path_and_query().map_or("/", |path| path.as_str());
     let request = Request::get(path)
         .header(header::AUTHORIZATION, format!("Bearer {token}"))
         .header(header::ACCEPT, "application/json")
-        .body(Body::empty())
-        .map_err(|error| with_sources(&error))?;
-    let answer = client.send(request).await.map_err(|error| with_sources(&error))?;
+        .body(Body::empty())?;
+    let answer = client.send(request).await?;
     let status = answer.status().as_u16();
-    let body = axum::body::to_bytes(axum::body::Body::new(answer.into_body()), LARGEST_ANSWER).await;
-    let body = body.map_err(|error| with_sources(&error))?;
+    let body = axum::body::to_bytes(axum::body::Body::new(answer.into_body()), LARGEST_ANSWER).await?;
     Ok((status, String::from_utf8_lossy(&body).into_owned()))
 }
 
@@ -245,7 +246,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
-    use super::{Answer, address, get, members_in, token_place};
+    use super::{Answer, address, get, members_in, token_place, with_sources};
     use rustls::ServerConfig;
     use rustls::pki_types::PrivateKeyDer;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -349,7 +350,7 @@ mod tests {
                 assert!(request.starts_with("get /api/teams/acid http/1.1"), "{request}");
                 assert!(request.contains("authorization: bearer secret"), "{request}");
             } else {
-                let why = answer.expect_err("the certificate is not trusted");
+                let why = with_sources(answer.expect_err("the certificate is not trusted").as_ref());
                 assert!(why.contains("certificate"), "{why}");
             }
         }
