@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 
 use crate::kubectl::Kubectl;
+use crate::node::xtask;
 use crate::wait::{Look, wait_until};
 
 /// Where the operator lives.
@@ -54,13 +55,31 @@ pub fn selector() -> Result<String> {
     Ok(pairs.collect::<Vec<_>>().join(","))
 }
 
-/// Kills every pod of the operator without notice; the Deployment makes new ones.
+/// Kills every process of the operator without notice, and its pods with them; the Deployment
+/// makes new ones.
 ///
 /// # Errors
-/// When `kubectl` fails.
+/// When `kubectl` fails or a process is not found.
 pub fn kill() -> Result<()> {
+    // Deleting by force alone would leave a process the time to hand over.
+    for pod in pods()? {
+        crash(&kubectl(), &pod)?;
+    }
     kubectl().run(&["delete", "pod", "-l", &selector()?, "--grace-period=0", "--force"])?;
     Ok(())
+}
+
+/// Kills the process of one pod with SIGKILL: it has no chance to hand anything over.
+///
+/// # Errors
+/// When it is not found: only processes of the local cluster are.
+pub fn crash(kubectl: &Kubectl, pod: &str) -> Result<()> {
+    let uid = kubectl.run(&["get", "pod", pod, "-o", "jsonpath={.metadata.uid}"])?;
+    let script = format!(
+        "found=1; for process in $(pgrep -f 'matriarch operator'); do \
+         grep -q {uid} /proc/$process/cgroup && kill -KILL $process && found=0; done; exit $found"
+    );
+    xtask(&["enter", "sh", "-c", &script]).map(drop)
 }
 
 /// Waits until the Deployment has all its pods.

@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, manifest};
 use crate::kubectl::Kubectl;
-use crate::node::xtask;
 use crate::operator;
 use crate::port_forward::{Answer, PortForward};
 use crate::scene::Scene;
@@ -219,12 +218,7 @@ impl OwnOperator {
     /// # Errors
     /// When it is not found: only processes of the local cluster are.
     pub fn crash(&self, pod: &str) -> Result<()> {
-        let uid = self.kubectl.run(&["get", "pod", pod, "-o", "jsonpath={.metadata.uid}"])?;
-        let script = format!(
-            "found=1; for process in $(pgrep -f 'matriarch operator'); do \
-             grep -q {uid} /proc/$process/cgroup && kill -KILL $process && found=0; done; exit $found"
-        );
-        xtask(&["enter", "sh", "-c", &script]).map(drop)
+        operator::crash(&self.kubectl, pod)
     }
 
     /// `GET path` of its HTTP server, through a forwarded port; redirects are followed.

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::kubectl::Kubectl;
+use crate::wait::{Look, wait_until};
 
 /// `PGSSLMODE=require psql -U USER -h localhost -p PORT -d DATABASE`: the rows, one a line.
 ///
@@ -81,6 +82,17 @@ spec:
             anyhow::anyhow!("{}", format!("{error:#}").replace(&login.password, "***"))
         };
         self.kubectl.run(&arguments).map_err(hidden)
+    }
+
+    /// One statement as in [`ClientPod::psql`], again while it fails, for at most 30 seconds: a
+    /// Service follows its pods with a delay. For a statement that may run twice.
+    ///
+    /// # Errors
+    /// When it still fails then; with the last words of `psql`.
+    pub fn ask(&self, login: &Login, sql: &str) -> Result<String> {
+        wait_until(&format!("an answer of {} to {}", login.host, login.user), 30, || {
+            Ok(Look::Done(self.psql(login, sql)?))
+        })
     }
 
     /// A command in the pod.

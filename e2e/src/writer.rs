@@ -22,7 +22,7 @@ impl Writer {
     /// # Errors
     /// When the table cannot be made or no row is acknowledged within 30 seconds.
     pub fn start(client: &ClientPod, login: &Login) -> Result<Self> {
-        client.psql(login, "create table written (number bigint primary key)")?;
+        client.ask(login, "create table if not exists written (number bigint primary key)")?;
         // A number is never tried twice: whether an unacknowledged row is there is open.
         let script = format!(
             "export PGPASSWORD='{}'; n=0; while [ ! -e /tmp/stop ]; do n=$((n+1)); \
@@ -75,12 +75,13 @@ impl Writer {
     /// Stops it and checks that every acknowledged row is there; returns how many.
     ///
     /// # Errors
-    /// When rows are missing: their numbers.
+    /// When rows are missing: their numbers; when they cannot be read within 30 seconds.
     pub fn stop_and_check(self, client: &ClientPod, login: &Login) -> Result<usize> {
         // Ending kubectl alone would leave the loop running in the pod.
         client.run("touch /tmp/stop")?;
         drop(self.process);
-        let stored = client.psql(login, "select number from written")?;
+        // Whether rows are lost is the question here, not whether the primary answers at once.
+        let stored = client.ask(login, "select number from written")?;
         let stored: std::collections::BTreeSet<u64> =
             stored.lines().filter_map(|line| line.trim().parse().ok()).collect();
         let all = self.acknowledged.lock().map(|all| all.clone()).unwrap_or_default();

@@ -48,18 +48,29 @@ fn synchronous_mode_loses_no_acknowledged_row() {
 
         cluster.wait_for_replica(&first.name, 120)?;
         synchronous_replica(&cluster, kubectl, &client, &login)?;
-        // Without notice this time: PostgreSQL has no chance to shut down.
-        kubectl.run(&["delete", "pod", &second.name, "--grace-period=0", "--force"])?;
+        crash(kubectl, &second)?;
         wait_until("the killed pod is made anew and ready", 180, || {
             let pods = cluster.pods()?;
             let again = pods.iter().any(|p| p.name == second.name && p.uid != second.uid && p.ready);
             Ok(Look::when(again, format!("{pods:?}")))
         })?;
+        // Ready says little here: without a probe a pod is ready as soon as its container runs.
+        synchronous_replica(&cluster, kubectl, &client, &login)?;
         writer.wait_for_more(90)?;
         let rows = writer.stop_and_check(&client, &login)?;
         scene.step(&format!("all of {rows} acknowledged rows are there"));
         Ok(())
     });
+}
+
+/// Without notice: PostgreSQL has no chance to shut down. Deleting the pod by force alone is not
+/// enough for that: the kubelet still asks its processes to end, and rows are acknowledged by
+/// the old server while the new pod is there already.
+fn crash(kubectl: &Kubectl, pod: &Pod) -> Result<()> {
+    // Everything but the first process and the shell; then the container ends.
+    kubectl.run(&["exec", &pod.name, "--", "sh", "-c", "kill -9 -1"])?;
+    kubectl.run(&["delete", "pod", &pod.name, "--grace-period=0", "--force"])?;
+    Ok(())
 }
 
 fn service_leads_to(cluster: &Cluster, primary: &Pod) -> Result<()> {

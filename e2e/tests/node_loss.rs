@@ -14,7 +14,8 @@ fn primary_survives_the_loss_of_its_node() {
         let (cluster, primary) = cluster_away_from(kubectl, &safe)?;
         scene.step(&format!("primary on {}, operator and client on {safe}", primary.node));
         let login = cluster.login("zalando", "foo")?;
-        client.psql(&login, "create table written (number int); insert into written values (1)")?;
+        client
+            .ask(&login, "create table if not exists written (number int); insert into written values (1)")?;
 
         caught_up(&client, &cluster)?;
 
@@ -27,7 +28,7 @@ fn primary_survives_the_loss_of_its_node() {
         scene.step("the new primary answers");
         let new = cluster.wait_for_other_primary(&primary, 60)?;
         ensure!(new.node != primary.node, "{new:?} is on the lost node");
-        let rows = client.psql(&login, "select count(distinct number) from written")?;
+        let rows = client.ask(&login, "select count(distinct number) from written")?;
         ensure!(rows == "2", "{rows} rows instead of 2");
 
         down.give_back()?;

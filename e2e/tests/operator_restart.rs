@@ -25,7 +25,7 @@ fn creation_completes_after_the_operator_was_killed() {
         scene.step("the cluster is complete");
         let client = ClientPod::start(kubectl, None)?;
         let login = cluster.login("zalando", "foo")?;
-        let answer = client.psql(&login, "select current_user, current_database()")?;
+        let answer = client.ask(&login, "select current_user, current_database()")?;
         ensure!(answer == "zalando|foo", "not user and database: {answer}");
         cluster.wait_settled(60)
     });

@@ -84,7 +84,7 @@ fn users_databases_parameters(cluster: &Cluster, client: &ClientPod) -> Result<(
         Ok(Look::when(seen == "bar=later foo=later|t|5s", seen))
     })?;
     let login = cluster.login("later", "bar")?;
-    ensure!(client.psql(&login, "select current_user")? == "later", "later cannot log in");
+    ensure!(client.ask(&login, "select current_user")? == "later", "later cannot log in");
     cluster.wait_settled(60)
 }
 

@@ -143,9 +143,9 @@ fn through_the_service(client: &ClientPod, cluster: &Cluster) -> Result<()> {
         ..through.clone()
     };
     let recovery = "select pg_is_in_recovery()";
-    let primary = client.psql(&login(NAME, "require"), recovery)?;
+    let primary = client.ask(&login(NAME, "require"), recovery)?;
     ensure!(primary == "f", "the Service {NAME} does not lead to the primary");
-    let replica = client.psql(&login("acid-minimal-cluster-repl", "require"), recovery)?;
+    let replica = client.ask(&login("acid-minimal-cluster-repl", "require"), recovery)?;
     ensure!(replica == "t", "the Service {NAME}-repl does not lead to the replica");
 
     let refused = client.psql(&login(NAME, "disable"), "select 1");
