@@ -91,8 +91,13 @@ const fn wish(
 /// Whether a request was refused for want of a right. In a namespace that is being deleted nothing
 /// new may be made either, and that says nothing about rights.
 pub fn is_missing_right(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.is_forbidden()) && !is_too_late(error)
+}
+
+/// Whether a request was refused because its namespace is being deleted.
+pub fn is_too_late(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status)
-        if status.is_forbidden() && !status.message.contains("being terminated"))
+        if status.is_forbidden() && status.message.contains("being terminated"))
 }
 
 /// What is not allowed.

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::access::is_missing_right;
+use crate::plain::plain;
 
 /// A request for the Lease takes no longer: less than lies between two renewals and the deadline.
 const LONGEST_REQUEST: Duration = Duration::from_secs(2);
@@ -140,7 +141,7 @@ impl Campaign {
                 () = &mut stop => break,
                 result = step => {
                     if let Err(error) = result {
-                        warn!("without a Lease ({error}): make sure that one operator runs only");
+                        warn!("without a Lease ({}): make sure that one operator runs only", plain(&error));
                         self.leadership.set_for_good();
                         return;
                     }
@@ -177,7 +178,7 @@ impl Campaign {
             Ok(Ok(lease)) => self.candidate.saw(now, lease.map(record)),
             Ok(Err(error)) if is_missing_right(&error) => return Err(error),
             Ok(Err(error)) => {
-                warn!("the Lease cannot be read: {error}");
+                warn!("the Lease cannot be read: {}", plain(&error));
                 self.candidate.saw_nothing(now);
             }
             Err(_) => self.candidate.saw_nothing(now),
@@ -195,7 +196,7 @@ impl Campaign {
             }
             Ok(Err(error)) if is_missing_right(&error) => return Err(error),
             Ok(Err(error)) => {
-                warn!("the Lease cannot be written: {error}");
+                warn!("the Lease cannot be written: {}", plain(&error));
                 Written::Failed
             }
             Err(_) => Written::Failed,
@@ -251,7 +252,7 @@ impl Campaign {
         if let Some(write) = release {
             match self.write(&write).await {
                 Ok(()) => info!("handed the Lease back"),
-                Err(error) => warn!("the Lease cannot be handed back: {error}"),
+                Err(error) => warn!("the Lease cannot be handed back: {}", plain(&error)),
             }
         }
     }

@@ -21,6 +21,7 @@ mod nodes;
 mod observe;
 mod orphans;
 mod pass;
+mod plain;
 mod queue;
 mod reads;
 mod recent;
@@ -79,7 +80,7 @@ async fn main() -> ExitCode {
         Command::Crds => commands::crds::run().map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("matriarch: {error:#}");
+        eprintln!("matriarch: {}", plain::plain(error.as_ref()));
         ExitCode::FAILURE
     })
 }

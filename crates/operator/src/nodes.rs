@@ -20,6 +20,7 @@ use tracing::warn;
 use crate::cache::{Answer, Caches};
 use crate::controller::Context;
 use crate::kinds;
+use crate::plain::plain;
 
 /// Pause after an error of the watch.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -163,8 +164,9 @@ impl Nodes {
             match event {
                 Ok(event) => self.take(event, &mut listed, &context),
                 Err(error) => {
-                    warn!("the nodes cannot be watched: {error}");
-                    self.write().blind = Some(format!("the nodes cannot be watched: {error}"));
+                    let why = format!("the nodes cannot be watched: {}", plain(&error));
+                    warn!("{why}");
+                    self.write().blind = Some(why);
                     tokio::time::sleep(PAUSE).await;
                 }
             }

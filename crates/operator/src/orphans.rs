@@ -12,6 +12,7 @@ use matriarch_settings::Settings;
 use tracing::{error, warn};
 
 use crate::controller::Context;
+use crate::plain::plain;
 use crate::{kinds, report};
 
 /// Between two searches.
@@ -39,7 +40,7 @@ pub async fn watch(context: Arc<Context>) {
                 }
                 known = orphans;
             }
-            Err(error) => error!("orphans cannot be searched: {error}"),
+            Err(error) => error!("orphans cannot be searched: {}", plain(&error)),
         }
         tokio::time::sleep(SEARCH_EVERY).await;
     }

@@ -30,7 +30,7 @@ const SLOW: Duration = Duration::from_secs(1);
 pub enum PassError {
     /// The manifest must be read anew before something is written.
     #[error("the manifest cannot be read: {0}")]
-    Manifest(kube::Error),
+    Manifest(#[source] kube::Error),
     /// A report could not be written.
     #[error("the status cannot be written: {0}")]
     Report(#[from] kube::Error),

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use crate::commands::crds::definitions;
+use crate::plain::plain;
 
 /// How long the definitions are waited for, and how often they are looked at.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +73,7 @@ async fn wait(api: &Api<CustomResourceDefinition>, name: &str, patience: Patienc
             Ok(None) if look == 0 => {
                 warn!("definition {name} does not exist: apply the output of `matriarch crds`");
             }
-            Err(error) if look == 0 => warn!("definition {name} cannot be read: {error}"),
+            Err(error) if look == 0 => warn!("definition {name} cannot be read: {}", plain(&error)),
             _ => {}
         }
         tokio::time::sleep(patience.interval).await;

@@ -7,11 +7,13 @@ use matriarch_api::{Condition, PostgresqlStatus, Problem};
 use matriarch_plan::scheduler::Key;
 use matriarch_plan::{Action, Outcome, Plan, Reason, Risk, Step};
 use serde_json::{Value, json};
-use tracing::warn;
+use tracing::{debug, warn};
 
+use crate::access::is_too_late;
 use crate::controller::Context;
 use crate::events::Events;
 use crate::kinds;
+use crate::plain::plain;
 
 /// Field manager of the status.
 pub const STATUS_MANAGER: &str = "matriarch-status";
@@ -268,8 +270,11 @@ pub async fn publish(
         action: cut(note, LONGEST_ACTION),
         secondary: None,
     };
-    if let Err(error) = recorder.publish(&event, regarding).await {
-        warn!("the event \"{note}\" cannot be written: {error}");
+    match recorder.publish(&event, regarding).await {
+        Ok(()) => {}
+        // It would be deleted with the rest.
+        Err(error) if is_too_late(&error) => debug!("the event \"{note}\" comes too late"),
+        Err(error) => warn!("the event \"{note}\" cannot be written: {}", plain(&error)),
     }
 }
 

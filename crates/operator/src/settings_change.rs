@@ -16,6 +16,7 @@ use tracing::{info, warn};
 use crate::controller::Context;
 use crate::controller_id;
 use crate::events::Events;
+use crate::plain::plain;
 use crate::report;
 use crate::settings_source::{Fetched, Origin, SettingsSource, condition, now};
 
@@ -161,7 +162,7 @@ async fn say_valid(source: &SettingsSource, fetched: &Fetched, warnings: &[Strin
     let mut conditions = vec![condition("Valid", true, "Accepted", message)];
     conditions.extend(summary.map(|text| condition("Previewed", true, "SettingsChanged", text.to_owned())));
     if let Err(error) = source.write_conditions(fetched, conditions).await {
-        warn!("the conditions of {} cannot be written: {error}", source.origin);
+        warn!("the conditions of {} cannot be written: {}", source.origin, plain(&error));
     }
 }
 
@@ -175,7 +176,7 @@ async fn refuse(source: &SettingsSource, events: &Events, fetched: &Fetched) {
     report::publish(events, &fetched.regarding, EventType::Warning, "SettingsRefused", &note).await;
     let conditions = vec![condition("Valid", false, "Refused", note)];
     if let Err(error) = source.write_conditions(fetched, conditions).await {
-        warn!("the conditions of {} cannot be written: {error}", source.origin);
+        warn!("the conditions of {} cannot be written: {}", source.origin, plain(&error));
     }
 }
 

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::kinds;
 use crate::lease::Leadership;
+use crate::plain::plain;
 use crate::report::STATUS_MANAGER;
 
 /// The object that holds the settings.
@@ -217,7 +218,7 @@ impl SettingsSource {
         match answer {
             Ok(Some(object)) => Ok(object),
             Ok(None) => Err(format!("{} does not exist: create it", self.origin)),
-            Err(error) => Err(format!("{} cannot be read: {error}", self.origin)),
+            Err(error) => Err(format!("{} cannot be read: {}", self.origin, plain(&error))),
         }
     }
 

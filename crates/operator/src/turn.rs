@@ -10,6 +10,7 @@ use tracing::warn;
 
 use crate::controller::Context;
 use crate::pass::{PassError, pass};
+use crate::plain::plain;
 
 /// A pass that takes longer is given up; the next one observes again.
 const LONGEST_PASS: Duration = Duration::from_secs(180);
@@ -40,7 +41,7 @@ pub async fn contained(context: &Arc<Context>, turn: &Turn) -> Verdict {
         }
     };
     result.unwrap_or_else(|error| {
-        warn!("cluster {}: {error}", turn.key);
+        warn!("cluster {}: {}", turn.key, plain(&error));
         Verdict { next: Next::Failed, slow: matches!(error, PassError::TimedOut(_)) }
     })
 }

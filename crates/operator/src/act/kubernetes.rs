@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::anew;
 use crate::kinds;
 use crate::observe::passwords;
+use crate::plain::plain;
 
 /// Field manager of metadata on objects that others write too.
 const META_MANAGER: &str = "matriarch-meta";
@@ -73,10 +74,13 @@ pub async fn replace_stateful_set(client: &Client, object: &Object, uid: &str) -
     }
     let parameters = PostParams { dry_run: true, ..created() };
     match serde_json::from_value::<DynamicObject>(trial) {
-        Err(error) => return Outcome::Failed(error.to_string()),
+        Err(error) => return Outcome::Failed(plain(&error)),
         Ok(trial) => {
             if let Err(error) = api.create(&parameters, &trial).await {
-                return Outcome::Failed(format!("the new one is refused, the old one stays: {error}"));
+                return Outcome::Failed(format!(
+                    "the new one is refused, the old one stays: {}",
+                    plain(&error)
+                ));
             }
         }
     }
@@ -105,7 +109,7 @@ pub async fn create(client: &Client, object: &Object, body: &Value) -> Outcome {
     let parameters = created();
     let typed: DynamicObject = match serde_json::from_value(body.clone()) {
         Ok(typed) => typed,
-        Err(error) => return Outcome::Failed(error.to_string()),
+        Err(error) => return Outcome::Failed(plain(&error)),
     };
     match api.create(&parameters, &typed).await {
         Err(kube::Error::Api(status)) if status.is_already_exists() => {
@@ -168,7 +172,7 @@ async fn change_finalizers(client: &Client, intent: &Intent, change: impl Fn(&mu
     let live = match api.get_opt(&identity.name).await {
         Ok(Some(live)) => live,
         Ok(None) => return Outcome::Outdated("the manifest is gone".to_owned()),
-        Err(error) => return Outcome::Failed(error.to_string()),
+        Err(error) => return Outcome::Failed(plain(&error)),
     };
     if live.metadata.uid.as_deref() != Some(identity.uid.as_str()) {
         return Outcome::Outdated("the manifest was deleted and made anew".to_owned());
@@ -192,6 +196,6 @@ pub(super) fn written<T>(result: kube::Result<T>) -> Outcome {
     match result {
         Ok(_) => Outcome::Applied,
         Err(kube::Error::Api(status)) if status.is_conflict() => Outcome::Outdated(status.message),
-        Err(error) => Outcome::Failed(error.to_string()),
+        Err(error) => Outcome::Failed(plain(&error)),
     }
 }

@@ -8,6 +8,7 @@ use matriarch_plan::Trial;
 use super::kubernetes::created;
 use crate::access;
 use crate::kinds;
+use crate::plain::plain;
 
 /// Whether the first pod of a template would be accepted; the error is the API server's.
 pub async fn accepted(client: &Client, trial: &Trial) -> Result<(), String> {
@@ -27,8 +28,7 @@ fn judge(trial: &Trial, error: &kube::Error) -> Result<(), String> {
         kube::Error::Api(status) if status.is_already_exists() => Ok(()),
         kube::Error::Api(status) if status.message.contains("does not support dry run") => Ok(()),
         kube::Error::Api(status) if trial.fits_after_all(&status.message) => Ok(()),
-        kube::Error::Api(status) => Err(status.message.clone()),
-        error => Err(error.to_string()),
+        error => Err(plain(error)),
     }
 }
 

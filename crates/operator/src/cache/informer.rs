@@ -16,6 +16,7 @@ use tracing::{debug, info, warn};
 use super::compact::{Compact, Shape};
 use super::store::Store;
 use crate::observe::has_finalizer;
+use crate::plain::plain;
 use crate::queue::Queue;
 
 /// Objects per page of a list: what a page takes is given back at once, but it is a peak.
@@ -145,9 +146,9 @@ impl<S: Shape> Informer<S> {
         let place = if self.scope.is_empty() { "all namespaces" } else { self.scope.as_str() };
         match code {
             Some(404) => debug!("{} is not installed", self.store.kind),
-            Some(403) => info!("{} cannot be watched in {place}: {error}", self.store.kind),
+            Some(403) => info!("{} cannot be watched in {place}: {}", self.store.kind, plain(error)),
             Some(410) => debug!("{} is listed anew in {place}", self.store.kind),
-            _ => warn!("the watch of {} in {place} is interrupted: {error}", self.store.kind),
+            _ => warn!("the watch of {} in {place} is interrupted: {}", self.store.kind, plain(error)),
         }
         self.store.note(&self.scope, |standing| {
             standing.errors += 1;

@@ -26,6 +26,7 @@ use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
 use crate::nodes::Nodes;
 use crate::observe::Eyes;
+use crate::plain::plain;
 use crate::queue::{self, Queue};
 use crate::reads::Reads;
 use crate::registration::{self, Patience};
@@ -241,7 +242,7 @@ async fn namespaces_exist(client: &Client, namespaces: &Namespaces) -> anyhow::R
         match api.get_opt(name).await {
             Ok(Some(_)) => {}
             Ok(None) => bail!("the watched namespace {name} does not exist: create it, or watch another"),
-            Err(error) => warn!("the watched namespace {name} cannot be read: {error}"),
+            Err(error) => warn!("the watched namespace {name} cannot be read: {}", plain(&error)),
         }
     }
     Ok(())

@@ -11,6 +11,7 @@ use matriarch_settings::Settings;
 use tracing::debug;
 
 use super::memory::Memory;
+use crate::plain::plain;
 use crate::reads::Reads;
 
 /// The roles of all sources, as they were a short time ago or are now.
@@ -40,7 +41,7 @@ pub async fn roles(client: &Client, settings: &Settings) -> Option<Reference<Vec
         match read(client, source).await {
             Ok(roles) => all.extend(roles.into_iter().map(|role| (role.name.clone(), role))),
             Err(error) => {
-                let why = format!("Secret {}/{}: {error}", source.namespace, source.name);
+                let why = format!("Secret {}/{}: {}", source.namespace, source.name, plain(&error));
                 return Some(Reference::Unknown(why));
             }
         }

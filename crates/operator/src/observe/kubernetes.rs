@@ -13,6 +13,7 @@ use matriarch_settings::Settings;
 use serde_json::Value;
 
 use super::memory::{AboutMissing, Memory};
+use crate::plain::plain;
 use crate::reads::Reads;
 
 /// The StatefulSet controller repeats itself at least every so many seconds; older words are of
@@ -24,7 +25,7 @@ pub fn seen<T>(answer: kube::Result<Option<T>>) -> Seen<T> {
     match answer {
         Ok(Some(object)) => Seen::Present(object),
         Ok(None) => Seen::Absent,
-        Err(error) => Seen::Unknown(error.to_string()),
+        Err(error) => Seen::Unknown(plain(&error)),
     }
 }
 
@@ -62,7 +63,7 @@ async fn one(reads: &Reads, namespace: &str, key: ObjectKey) -> (ObjectKey, Seen
 pub async fn streams(reads: &Reads, key: &Key, intent: &Intent) -> Seen<Vec<ObjectSeen>> {
     match reads.list("FabricEventStream", key, &intent.selector).await {
         Err(kube::Error::Api(status)) if status.is_not_found() => Seen::Absent,
-        Err(error) => Seen::Unknown(error.to_string()),
+        Err(error) => Seen::Unknown(plain(&error)),
         Ok(list) => Seen::Present(list.into_iter().map(whole).collect()),
     }
 }
@@ -79,7 +80,7 @@ pub async fn pods(
     settings: &Settings,
 ) -> Seen<Vec<PodSeen>> {
     match reads.list("Pod", key, labels).await {
-        Err(error) => Seen::Unknown(error.to_string()),
+        Err(error) => Seen::Unknown(plain(&error)),
         Ok(list) => {
             let prefix = format!("{}-", key.name);
             let mut pods = Vec::new();
@@ -314,7 +315,7 @@ pub fn addresses(pods: &Seen<Vec<PodSeen>>) -> BTreeMap<String, String> {
 /// Volume claims of the cluster's claim template.
 pub async fn claims(reads: &Reads, key: &Key, intent: &Intent) -> Seen<Vec<ClaimSeen>> {
     match reads.list("PersistentVolumeClaim", key, &intent.selector).await {
-        Err(error) => Seen::Unknown(error.to_string()),
+        Err(error) => Seen::Unknown(plain(&error)),
         Ok(list) => {
             let prefix = format!("pgdata-{}-", key.name);
             let is_ours = |claim: &&Value| {

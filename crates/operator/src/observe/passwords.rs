@@ -7,6 +7,8 @@ use matriarch_cluster::{Pooler, SecretKey};
 
 use super::secrets::content;
 
+use crate::plain::plain;
+
 /// Key of a user list's Secret.
 pub const USER_LIST: &str = "userlist.txt";
 
@@ -15,7 +17,7 @@ pub async fn read(client: &Client, key: &SecretKey) -> Result<String, String> {
     let api: Api<Secret> = Api::namespaced(client.clone(), &key.namespace);
     let place = format!("Secret {}/{}", key.namespace, key.name);
     match api.get_opt(&key.name).await {
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(plain(&error)),
         Ok(None) => Err(format!("{place} does not exist")),
         Ok(Some(secret)) => {
             content(&secret, &key.key).ok_or_else(|| format!("{place} has no key {}", key.key))

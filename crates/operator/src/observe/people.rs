@@ -1,7 +1,6 @@
 //! Who may log in as a person: `PostgresTeam` objects and the Teams API (02 §6).
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
@@ -21,6 +20,7 @@ use tracing::warn;
 
 use super::memory::Memory;
 use super::secrets::content;
+use crate::plain::plain;
 use crate::reads::Reads;
 
 /// A team that was asked for is not asked for again within this time, by whatever cluster.
@@ -114,7 +114,7 @@ async fn teams(reads: &Reads, settings: &Settings) -> Result<Teams, String> {
         match api.list(&ListParams::default()).await {
             Ok(list) => specs.extend(list.items.into_iter().map(|team| team.spec)),
             Err(kube::Error::Api(status)) if status.code == 404 => {}
-            Err(error) => return Err(format!("PostgresTeams cannot be listed: {error}")),
+            Err(error) => return Err(format!("PostgresTeams cannot be listed: {}", plain(&error))),
         }
     }
     Ok(Teams::merge(&specs))
@@ -149,8 +149,7 @@ async fn ask(client: &Client, settings: &Settings, team: &str) -> Result<Vec<Str
     let token = token(client, settings).await?;
     let answer = tokio::time::timeout(TIMEOUT, get(&url, &token, None)).await;
     let answer = answer.unwrap_or_else(|_| bail!("no answer within {} s", TIMEOUT.as_secs()));
-    let failed =
-        |error: anyhow::Error| format!("teams_api_url does not answer: {}", with_sources(error.as_ref()));
+    let failed = |error: anyhow::Error| format!("teams_api_url does not answer: {}", plain(error.as_ref()));
     let (status, body) = answer.map_err(failed)?;
     members_in(status, &body, &url.to_string())
 }
@@ -172,20 +171,6 @@ async fn get(url: &Uri, token: &str, authorities: Option<Vec<Vec<u8>>>) -> anyho
     let status = answer.status().as_u16();
     let body = axum::body::to_bytes(axum::body::Body::new(answer.into_body()), LARGEST_ANSWER).await?;
     Ok((status, String::from_utf8_lossy(&body).into_owned()))
-}
-
-/// What went wrong, down to its cause.
-fn with_sources(error: &dyn Error) -> String {
-    let mut texts: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        next = error.source();
-        let text = error.to_string();
-        if texts.last().is_none_or(|last| !last.contains(&text)) {
-            texts.push(text);
-        }
-    }
-    texts.join(": ")
 }
 
 /// Where a team is asked for.
@@ -231,7 +216,7 @@ async fn token(client: &Client, settings: &Settings) -> Result<String, String> {
     let secret = match api.get_opt(name).await {
         Ok(Some(secret)) => secret,
         Ok(None) => return Err(format!("{place} does not exist")),
-        Err(error) => return Err(format!("{place} cannot be read: {error}")),
+        Err(error) => return Err(format!("{place} cannot be read: {}", plain(&error))),
     };
     match content(&secret, "read-only-token-type").as_deref() {
         Some("Bearer") => {}
@@ -246,7 +231,9 @@ mod tests {
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
-    use super::{Answer, address, get, members_in, token_place, with_sources};
+    use crate::plain::plain;
+
+    use super::{Answer, address, get, members_in, token_place};
     use rustls::ServerConfig;
     use rustls::pki_types::PrivateKeyDer;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -350,7 +337,7 @@ mod tests {
                 assert!(request.starts_with("get /api/teams/acid http/1.1"), "{request}");
                 assert!(request.contains("authorization: bearer secret"), "{request}");
             } else {
-                let why = with_sources(answer.expect_err("the certificate is not trusted").as_ref());
+                let why = plain(answer.expect_err("the certificate is not trusted").as_ref());
                 assert!(why.contains("certificate"), "{why}");
             }
         }

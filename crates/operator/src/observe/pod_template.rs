@@ -4,6 +4,7 @@
 use matriarch_plan::Seen;
 use serde_json::{Value, json};
 
+use crate::plain::plain;
 use crate::reads::Reads;
 
 /// Labels that a StatefulSet puts on its pods.
@@ -23,7 +24,7 @@ pub async fn of(reads: &Reads, namespace: &str, pod: &str, why: String) -> Seen<
     match reads.live().get("Pod", namespace, pod).await {
         Ok(Some(body)) => Seen::Present(template(&body)),
         Ok(None) => Seen::Absent,
-        Err(error) => Seen::Unknown(format!("{why}; {error}")),
+        Err(error) => Seen::Unknown(format!("{why}; {}", plain(&error))),
     }
 }
 

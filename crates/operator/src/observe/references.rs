@@ -13,13 +13,14 @@ use super::infrastructure;
 use super::kubernetes::text;
 use super::memory::Memory;
 use super::people;
+use crate::plain::plain;
 use crate::reads::Reads;
 
 fn reference<U>(answer: kube::Result<Option<Value>>, read: impl FnOnce(Value) -> U) -> Reference<U> {
     match answer {
         Ok(Some(object)) => Reference::Known(read(object)),
         Ok(None) => Reference::Missing,
-        Err(error) => Reference::Unknown(error.to_string()),
+        Err(error) => Reference::Unknown(plain(&error)),
     }
 }
 

@@ -14,6 +14,7 @@ use super::kubernetes::{seen, text};
 use super::memory::{Memory, fingerprint};
 use super::passwords;
 use crate::cache;
+use crate::plain::plain;
 use crate::reads::Reads;
 
 /// Key of the password in a credentials Secret.
@@ -67,7 +68,7 @@ pub async fn labelled(reads: &Reads, intent: &Intent) -> BTreeMap<String, Seen<S
     match reads.list("Secret", &key, &intent.selector).await {
         // Said at start: without the right to list them, those of former users are not found.
         Err(kube::Error::Api(status)) if status.is_forbidden() => BTreeMap::new(),
-        Err(error) => [("(all)".to_owned(), Seen::Unknown(error.to_string()))].into(),
+        Err(error) => [("(all)".to_owned(), Seen::Unknown(plain(&error)))].into(),
         Ok(list) => {
             list.iter().map(|secret| (text(secret, "name"), Seen::Present(projected(secret)))).collect()
         }
