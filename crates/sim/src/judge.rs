@@ -183,8 +183,7 @@ impl Judge {
             format!("{name} is deleted, and nothing is wrong with it")
         })?;
         let paused = self.patroni_paused.is_some_and(|since| since < ground.as_of);
-        // One that crashes again and again is no member, not even while it runs for a moment.
-        let runs = pod.is_up() && pod.fate != Fate::Crashes;
+        let runs = pod.is_up();
         must(!paused || !runs, || format!("{name} is deleted while Patroni is paused"))?;
         if world.last_blow < ground.as_of && pod.serves() {
             let leads = world.patroni.holder() == Some(ordinal);
@@ -343,13 +342,13 @@ impl Judge {
         }
         let first = self.switchovers == 0;
         // Off a node that goes, out of a pod that nobody reaches or that goes itself, is a matter of its own.
-        let crashes = world.pods.get(&from).is_some_and(|pod| {
+        let crashed = world.pods.get(&from).is_some_and(|pod| {
             let unsteady = |(at, _)| at + STEADY_AFTER > ground.as_of;
-            pod.fate == Fate::Crashes || pod.ended.is_some_and(unsteady)
+            pod.ended.is_some_and(unsteady)
         });
         // What the manifest before this one asked for does not count for this one.
         let is_newest = ground.rendered.variant == self.variant;
-        let counts = world.is_up(from) && !crashes && !leaves(from) && !shrinks && is_newest;
+        let counts = world.is_up(from) && !crashed && !leaves(from) && !shrinks && is_newest;
         if counts && world.last_blow < self.edited && self.edited < ground.as_of {
             let count = self.switchovers + 1;
             must(first, || format!("one change takes one switchover; this is number {count}"))?;

@@ -147,9 +147,10 @@ impl Pod {
         self.answers() && self.deleting.is_none() && self.postgres == Postgres::Streaming
     }
 
-    /// It serves, and its pod is ready, so that services lead to it.
+    /// It serves, and its pod is ready, so that services lead to it. One that crashes again and
+    /// again is no member, not even while it runs for a moment.
     pub fn is_up(&self) -> bool {
-        self.is_ready() && self.postgres == Postgres::Streaming
+        self.is_ready() && self.postgres == Postgres::Streaming && self.fate != Fate::Crashes
     }
 
     /// Patroni in it answers.
