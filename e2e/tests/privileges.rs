@@ -58,8 +58,13 @@ fn the_originals_cluster_role_is_enough() {
 }
 
 fn missing_rights_are_said(kubectl: &Kubectl, own: &OwnOperator) -> Result<()> {
-    let expected =
-        ["get controllerrevisions", "watch secrets", "patch poddisruptionbudgets", "create events"];
+    let expected = [
+        "create leases",
+        "get controllerrevisions",
+        "watch secrets",
+        "patch poddisruptionbudgets",
+        "create events",
+    ];
     let logs = own.logs()?;
     let told = settings::readyz(own)?["settings"]["missingRights"].to_string();
     for right in expected {

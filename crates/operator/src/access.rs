@@ -26,7 +26,17 @@ const REPLACED: &str = "it is deleted and made anew instead of changed";
 const UNMOVED: &str = "nobody can tell which nodes are being taken away: a drain waits for the primary \
                        until somebody switches over";
 
-const WISHES: [Wish; 24] = [
+const ALONE: &str = "there is no Lease, so that nobody takes over, and a second operator would act as well: \
+                     run one only";
+
+/// The group of the Lease, which is in the operator's own namespace.
+const LEASES: &str = "coordination.k8s.io";
+
+/// The first ones cost most: an event has no room for all.
+const WISHES: [Wish; 27] = [
+    wish(LEASES, "leases", "get", ALONE),
+    wish(LEASES, "leases", "create", ALONE),
+    wish(LEASES, "leases", "update", ALONE),
     wish("apps", "statefulsets", "watch", POLLED),
     wish("", "services", "list", POLLED),
     wish("", "services", "watch", POLLED),
@@ -108,11 +118,12 @@ pub struct Access {
 
 impl Access {
     /// Asks for each right that we wish for. A question that cannot be answered counts as yes: the
-    /// request itself will tell.
-    pub async fn ask(client: &Client, namespaces: &Namespaces) -> Self {
-        let namespace = namespaces.first().map(str::to_owned);
-        let questions = WISHES.iter().map(|wish| {
-            let namespace = namespace.clone();
+    /// request itself will tell. `lease_in` is the namespace of the Lease, where there is to be one.
+    pub async fn ask(client: &Client, namespaces: &Namespaces, lease_in: Option<&str>) -> Self {
+        let wishes = WISHES.iter().filter(|wish| wish.group != LEASES || lease_in.is_some());
+        let questions = wishes.map(|wish| {
+            let namespace = if wish.group == LEASES { lease_in } else { namespaces.first() };
+            let namespace = namespace.map(str::to_owned);
             async move { (!is_allowed(client, wish, namespace).await).then_some((wish.resource, wish.verb)) }
         });
         Self { missing: join_all(questions).await.into_iter().flatten().collect() }

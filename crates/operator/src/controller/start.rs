@@ -121,7 +121,8 @@ async fn begin(options: &Options, parts: Parts, served: &http::Served) -> anyhow
     let namespaces = Namespaces::of(Some(&options.watched_namespace), &current.watched_namespace, &parts.own);
     info!("settings from {}; watching {namespaces}", parts.settings.origin);
     namespaces_exist(&parts.client, &namespaces).await?;
-    let access = Access::ask(&parts.client, &namespaces).await;
+    let lease_in = (options.lease_name != lease::NONE).then_some(parts.own.as_str());
+    let access = Access::ask(&parts.client, &namespaces, lease_in).await;
     say_missing(&access, &parts.settings, &parts.recorder).await;
     let patience =
         Patience { interval: options.crd_ready_wait_interval, timeout: options.crd_ready_wait_timeout };
