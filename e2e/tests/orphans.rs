@@ -1,7 +1,7 @@
 //! Manifests that vanish while the operator is down: nothing is inferred from that.
 
 use anyhow::{Result, ensure};
-use matriarch_e2e::{Cluster, Kubectl, Look, Scene, operator, wait_until};
+use matriarch_e2e::{Cluster, Kubectl, Look, OwnOperator, Scene, operator, wait_until};
 use serde_json::json;
 
 const NAME: &str = "acid-orphan";
@@ -77,13 +77,41 @@ fn an_orphan_is_removed_by_the_documented_command() {
         ensure!(command(&[]).is_err(), "it ended as if nothing was to do");
         ensure!(objects(kubectl, &cluster)? == before, "it was done without a yes");
         command(&["--yes"])?;
-        let kinds =
-            "pods,persistentvolumeclaims,secrets,statefulsets,services,poddisruptionbudgets,configmaps";
-        let left = kubectl.run(&["get", kinds, "-l", &cluster.selector(), "-o", "name"])?;
-        ensure!(left.trim().is_empty(), "left: {left}");
+        let left = left(kubectl, &cluster)?;
+        ensure!(left.is_empty(), "left: {left}");
         scene.step("removed");
         Ok(())
     });
+}
+
+/// Without finalizers only a deletion that happens while the operator looks is seen.
+#[test]
+fn a_manifest_without_finalizer_is_deleted_while_the_operator_runs() {
+    Scene::run("no_finalizer", |scene| {
+        let own = OwnOperator::of(scene).setting("enable_finalizers", "false").start()?;
+        let cluster = own.create("acid-no-finalizer", 2, "")?;
+        cluster.wait_ready()?;
+        cluster.wait_settled(60)?;
+        let finalizers = cluster.object()?["metadata"]["finalizers"].clone();
+        ensure!(finalizers.is_null(), "a finalizer although they are off: {finalizers}");
+        objects(&scene.kubectl, &cluster)?;
+        scene.step("ready, and its manifest has no finalizer");
+
+        cluster.delete(10)?;
+        wait_until("everything of the cluster is gone", 90, || {
+            let left = left(&scene.kubectl, &cluster)?;
+            Ok(Look::when(left.is_empty(), left))
+        })?;
+        scene.step("the manifest was gone at once, the rest after it");
+        Ok(())
+    });
+}
+
+/// What is there of a cluster.
+fn left(kubectl: &Kubectl, cluster: &Cluster) -> Result<String> {
+    let kinds = "pods,persistentvolumeclaims,secrets,statefulsets,services,poddisruptionbudgets,configmaps";
+    let left = kubectl.run(&["get", kinds, "-l", &cluster.selector(), "-o", "name"])?;
+    Ok(left.trim().to_owned())
 }
 
 /// Kind, name and uid of what must not be touched.
