@@ -108,7 +108,7 @@ fn api_server() -> Part {
             format!("--audit-policy-file={INSIDE}/audit-policy.json"),
             format!("--audit-log-path={INSIDE}/audit.log"),
             "--audit-log-maxsize=200".into(),
-            "--audit-log-maxbackup=1".into(),
+            "--audit-log-maxbackup=3".into(),
         ],
     )
 }
