@@ -208,7 +208,9 @@ impl<'a> Report<'a> {
             Err(error) => Err(error),
             Ok(written) => {
                 // The next pass may come before the watch tells of it.
-                self.context.caches().written(&written);
+                if let Some((key, why)) = self.context.caches().written(&written) {
+                    self.context.queue.wake(key, why);
+                }
                 Ok(())
             }
         }

@@ -174,7 +174,7 @@ fn code_of(error: &watcher::Error) -> Option<u16> {
 }
 
 /// Why a changed manifest is looked at.
-fn manifest_reason<S>(object: &Compact<S>) -> Why {
+pub(super) fn manifest_reason<S>(object: &Compact<S>) -> Why {
     let manifest: serde_json::Value = serde_json::from_slice(&object.json).unwrap_or_default();
     if !manifest["metadata"]["deletionTimestamp"].is_null() {
         Why::Deletion

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use kube::api::DynamicObject;
 use kube::{Api, Client};
+use matriarch_plan::scheduler::{Key, Why};
 use matriarch_settings::Settings;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
@@ -130,12 +131,15 @@ impl Caches {
         self.store("postgresql")
     }
 
-    /// Takes in a manifest that was just written, before the watch tells of it.
-    pub fn written(&self, manifest: &DynamicObject) {
-        let Some(store) = self.manifests() else { return };
-        let Ok(body) = serde_json::to_value(manifest) else { return };
-        let object = Compact::<Manifest>::of(body);
-        store.put(manifest.metadata.name.as_deref().unwrap_or_default(), object);
+    /// Takes in a manifest that was just written, before the watch tells of it. Gives the cluster to
+    /// wake when somebody else changed it meanwhile: to the watch that is no news any more.
+    #[must_use]
+    pub fn written(&self, manifest: &DynamicObject) -> Option<(Key, Why)> {
+        let store = self.manifests()?;
+        let object = Compact::<Manifest>::of(serde_json::to_value(manifest).ok()?);
+        let why = informer::manifest_reason(&object);
+        let concerned = store.renew(manifest.metadata.name.as_deref().unwrap_or_default(), object);
+        concerned.into_iter().next().map(|key| (key, why))
     }
 
     /// Waits until the manifests are listed, and for a while until the rest has answered.

@@ -107,6 +107,15 @@ impl Store {
     /// Takes in an object of this cluster. Gives the clusters that should know: its own, and the one
     /// that it belonged to before.
     pub fn put<S: Shape>(&self, cluster: &str, object: Compact<S>) -> BTreeSet<Key> {
+        self.take_in(cluster, object, true)
+    }
+
+    /// As [`Self::put`], for an object that was just written: one that is gone meanwhile stays gone.
+    pub fn renew<S: Shape>(&self, cluster: &str, object: Compact<S>) -> BTreeSet<Key> {
+        self.take_in(cluster, object, false)
+    }
+
+    fn take_in<S: Shape>(&self, cluster: &str, object: Compact<S>, may_be_new: bool) -> BTreeSet<Key> {
         let name: Box<str> = object.metadata.name.unwrap_or_default().into();
         let namespace: Box<str> = object.metadata.namespace.unwrap_or_default().into();
         let mut inner = self.write();
@@ -122,7 +131,8 @@ impl Store {
         };
         let key = Key::new(&namespace, cluster);
         let place = (namespace.clone(), name.clone());
-        if inner.objects.get(&place).is_some_and(|known| is_newer(&known.version, &new.version)) {
+        let known = inner.objects.get(&place);
+        if known.map_or(!may_be_new, |known| is_newer(&known.version, &new.version)) {
             return BTreeSet::new();
         }
         let before = inner.objects.insert(place, new);
@@ -277,7 +287,7 @@ fn is_newer(known: &str, told: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::compact::Whole;
+    use super::super::compact::{Manifest, Whole};
     use super::*;
 
     fn compact(namespace: &str, name: &str, replicas: u32) -> Compact<Whole> {
@@ -326,6 +336,33 @@ mod tests {
         assert!(!store.has(&Key::new("demo", "a")) && store.has(&Key::new("demo", "b")));
         assert_eq!(store.remove("demo", "x"), Some(Key::new("demo", "b")));
         assert_eq!(store.remove("demo", "x"), None);
+    }
+
+    #[test]
+    fn an_edit_that_the_answer_to_our_own_write_brings_concerns_its_cluster() {
+        let manifest = |version: &str, members: u32, word: &str| {
+            Compact::<Manifest>::of(json!({"metadata": {"namespace": "demo", "name": "a",
+                "resourceVersion": version}, "spec": {"numberOfInstances": members},
+                "status": {"PostgresClusterStatus": word}}))
+        };
+        let store = Store::new("postgresql", &[String::new()], None);
+        let concerned: BTreeSet<Key> = [Key::new("demo", "a")].into();
+        assert_eq!(store.put("a", manifest("5", 2, "Running")), concerned);
+        assert!(store.renew("a", manifest("6", 2, "Updating")).is_empty(), "only our own status");
+        // Somebody edited the manifest (7) just before our status was written (8); the watch tells
+        // of both only after the answer, and neither is news then.
+        assert_eq!(store.renew("a", manifest("8", 3, "Running")), concerned);
+        assert!(store.put("a", manifest("7", 3, "Updating")).is_empty());
+        assert!(store.put("a", manifest("8", 3, "Running")).is_empty());
+    }
+
+    #[test]
+    fn a_manifest_that_is_gone_does_not_come_back_with_the_answer_to_our_own_write() {
+        let store = listed();
+        store.put("a", compact("demo", "a", 1));
+        store.remove("demo", "a");
+        assert!(store.renew("a", compact("demo", "a", 1)).is_empty());
+        assert_eq!(found(&store, "a"), None);
     }
 
     #[test]

@@ -113,7 +113,10 @@ pub async fn make(
     keys.shuffle(&mut rand::rng());
     keys.truncate(usize::try_from(count)?);
     diary.say(&format!("{} changes", keys.len()));
-    for (number, key) in (1u32..).zip(&keys) {
+    // An option of Patroni that left the manifest stays in force: a number that this cluster had in a
+    // stage before would be no change.
+    let first = fleet.number().saturating_mul(1000).saturating_add(1);
+    for (number, key) in (first..).zip(&keys) {
         let kind = [Kind::Members, Kind::Annotation, Kind::Patroni][number as usize % 3];
         board.with(|(open, _)| open.insert(key.clone(), Open { kind, number, since: Instant::now() }));
         fleet.edit(key, &edit(kind, number, fleet.members())).await?;
@@ -126,6 +129,11 @@ pub async fn make(
         patched(stand_in, &board);
     }
     watches.iter().for_each(tokio::task::JoinHandle::abort);
+    board.with(|(open, _)| {
+        for ((namespace, name), one) in open.iter() {
+            diary.say(&format!("change {} ({:?}) of {namespace}/{name} never arrived", one.number, one.kind));
+        }
+    });
     Ok(board.with(|(open, times)| {
         times.lost = open.len();
         for one in open.values() {

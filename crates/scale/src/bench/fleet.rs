@@ -53,6 +53,11 @@ impl Fleet {
         &self.client
     }
 
+    /// How many there are.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
     /// Members that every cluster was made with.
     pub fn members(&self) -> u32 {
         self.members
