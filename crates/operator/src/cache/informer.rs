@@ -124,8 +124,10 @@ impl<S: Shape> Informer<S> {
             None => object.name_any(),
             Some(label) => object.labels().get(label).cloned().unwrap_or_default(),
         };
-        let why = if self.label.is_none() { manifest_reason(&object) } else { Why::Event(self.store.kind) };
         for key in self.store.put(&cluster, object) {
+            let is_manifest = self.label.is_none();
+            let why =
+                if is_manifest { manifest_reason(&self.store, &key) } else { Why::Event(self.store.kind) };
             self.queue.wake(key, why);
         }
     }
@@ -173,9 +175,9 @@ fn code_of(error: &watcher::Error) -> Option<u16> {
     }
 }
 
-/// Why a changed manifest is looked at.
-pub(super) fn manifest_reason<S>(object: &Compact<S>) -> Why {
-    let manifest: serde_json::Value = serde_json::from_slice(&object.json).unwrap_or_default();
+/// Why a manifest that has just changed in its store is looked at.
+pub(super) fn manifest_reason(manifests: &Store, key: &Key) -> Why {
+    let manifest = manifests.last_known(&key.namespace, &key.name).unwrap_or_default();
     if !manifest["metadata"]["deletionTimestamp"].is_null() {
         Why::Deletion
     } else if matriarch_plan::sync_now::is_asked_for(&manifest) {

@@ -137,9 +137,10 @@ impl Caches {
     pub fn written(&self, manifest: &DynamicObject) -> Option<(Key, Why)> {
         let store = self.manifests()?;
         let object = Compact::<Manifest>::of(serde_json::to_value(manifest).ok()?);
-        let why = informer::manifest_reason(&object);
         let concerned = store.renew(manifest.metadata.name.as_deref().unwrap_or_default(), object);
-        concerned.into_iter().next().map(|key| (key, why))
+        let key = concerned.into_iter().next()?;
+        let why = informer::manifest_reason(store, &key);
+        Some((key, why))
     }
 
     /// Waits until the manifests are listed, and for a while until the rest has answered.

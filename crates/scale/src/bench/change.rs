@@ -129,14 +129,10 @@ pub async fn make(
         patched(stand_in, &board);
     }
     watches.iter().for_each(tokio::task::JoinHandle::abort);
-    board.with(|(open, _)| {
-        for ((namespace, name), one) in open.iter() {
-            diary.say(&format!("change {} ({:?}) of {namespace}/{name} never arrived", one.number, one.kind));
-        }
-    });
     Ok(board.with(|(open, times)| {
         times.lost = open.len();
-        for one in open.values() {
+        for ((namespace, name), one) in open.iter() {
+            diary.say(&format!("change {} ({:?}) of {namespace}/{name} never arrived", one.number, one.kind));
             times.times.entry(one.kind).or_default().push(one.since.elapsed());
         }
         times.clone()
