@@ -11,7 +11,11 @@ pub fn plain(error: &(dyn Error + 'static)) -> String {
     let text = error.to_string();
     let Some(source) = error.source() else { return text };
     let cause = plain(source);
-    let own = text.replace(&source.to_string(), &cause);
+    // A source without words would stand between all letters.
+    let own = match source.to_string() {
+        said if said.is_empty() => text,
+        said => text.replace(&said, &cause),
+    };
     if own.contains(&cause) {
         return own;
     }
@@ -56,5 +60,7 @@ mod tests {
         assert_eq!(plain(&Said("cannot connect", cause())), "cannot connect: connection refused");
         assert_eq!(plain(&Said("sent: connection refused", cause())), "sent: connection refused");
         assert_eq!(plain(&Said("alone", None)), "alone");
+        let silent = Some(Said("", None).into());
+        assert_eq!(plain(&Said("a cause without words", silent)), "a cause without words");
     }
 }
