@@ -161,6 +161,7 @@ impl<'a> Report<'a> {
                     | Action::AdoptFields { .. }
                     | Action::ReplaceStatefulSet { .. }
                     | Action::Replace { .. }
+                    | Action::FreeInitializeKey { .. }
                     | Action::Sql(_)
                     | Action::PatchPatroniConfig(_),
                 ) => {
@@ -305,6 +306,7 @@ fn reason_of(action: &Action) -> &'static str {
         | Action::ReplaceStatefulSet { .. }
         | Action::Replace { .. }
         | Action::PatchMetadata { .. }
+        | Action::FreeInitializeKey { .. }
         | Action::WriteUserList { .. }
         | Action::DeletePod { .. }
         | Action::RestartMember { .. }

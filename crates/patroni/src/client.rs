@@ -63,19 +63,22 @@ impl Client {
         Request::read("GET /patroni", base_url).json(&self.http).await
     }
 
-    /// The dynamic configuration.
-    pub async fn config(&self, base_url: &str) -> Result<Value, Error> {
+    /// The dynamic configuration; none before the first database is made, which Patroni answers with 502.
+    pub async fn config(&self, base_url: &str) -> Result<Option<Value>, Error> {
         let request = Request::read("GET /config", base_url);
         let (status, body) = request.answer(&self.http).await?;
+        if status == StatusCode::BAD_GATEWAY {
+            return Ok(None);
+        }
         request.accepted(status, &body, status.is_success())?;
-        request.parsed(&body)
+        request.parsed(&body).map(Some)
     }
 
     /// Merges into the dynamic configuration (`null` deletes) and returns the whole.
     /// An empty patch, which Patroni would refuse, only reads.
     pub async fn patch_config(&self, base_url: &str, patch: &Value) -> Result<Value, Error> {
         if patch.as_object().is_some_and(serde_json::Map::is_empty) {
-            return self.config(base_url).await;
+            return Ok(self.config(base_url).await?.unwrap_or_default());
         }
         let request = Request { body: Some(patch.clone()), ..Request::read("PATCH /config", base_url) };
         let (status, body) = request.answer(&self.http).await?;
@@ -120,6 +123,16 @@ impl Client {
         request.accepted(status, &body, status == StatusCode::OK)?;
         Ok(Restart::Done)
     }
+}
+
+/// Patroni's own reason. Where it has none, its library's page about the status comes instead, which says
+/// no more than the status.
+fn reason_in(status: StatusCode, body: &str) -> String {
+    let body = body.trim();
+    if body.is_empty() || body.starts_with('<') {
+        return status.canonical_reason().unwrap_or("no reason given").to_owned();
+    }
+    body.chars().take(SHOWN).collect()
 }
 
 struct Request<'a> {
@@ -171,7 +184,7 @@ impl<'a> Request<'a> {
             base_url: self.base_url.to_owned(),
             request: self.line,
             status: status.as_u16(),
-            body: body.trim().chars().take(SHOWN).collect(),
+            body: reason_in(status, body),
         })
     }
 

@@ -135,6 +135,11 @@ impl Status {
         matches!(self.role.as_str(), "primary" | "master") && self.state == "running"
     }
 
+    /// Whether this member has no database that can be read, and makes none right now.
+    pub fn has_no_database(&self) -> bool {
+        self.role == "uninitialized" && self.state == "stopped"
+    }
+
     /// Whether this member is a replica that streams from its leader. Without
     /// `replication_state` (before 3.0.4) running is all that can be known.
     pub fn is_streaming_replica(&self) -> bool {

@@ -107,7 +107,7 @@ async fn status() {
 #[tokio::test]
 async fn configuration() {
     let (url, _) = responder("200", r#"{"ttl":30}"#).await;
-    assert_eq!(client().config(&url).await.expect("read"), json!({"ttl": 30}));
+    assert_eq!(client().config(&url).await.expect("read"), Some(json!({"ttl": 30})));
 
     let (url, request) = responder("200", r#"{"ttl":20}"#).await;
     let whole = client().patch_config(&url, &json!({"ttl": 20})).await.expect("patched");
@@ -121,9 +121,37 @@ async fn configuration() {
     client().patch_config(&url, &json!({})).await.expect("read");
     assert!(request.await.expect("answered").starts_with("GET /config "));
 
-    let (url, _) = responder("502", "no config key").await;
+    let (url, _) = responder("503", "no reason").await;
     let error = client().config(&url).await.expect_err("refused");
-    assert_eq!(error.to_string(), format!("Patroni at {url} refused GET /config with 502: no config key"));
+    assert_eq!(error.to_string(), format!("Patroni at {url} refused GET /config with 503: no reason"));
+}
+
+/// As Patroni 4.1.5 answers before the first database is made.
+const NO_CONFIGURATION: &str =
+    "<!DOCTYPE HTML>\n<html lang=\"en\">\n    <head>\n        <title>Error response</title>";
+
+/// Its page stood in the status of every cluster that was being made.
+#[tokio::test]
+async fn no_configuration_yet_is_no_error_and_a_page_is_no_reason() {
+    let (url, _) = responder("502", NO_CONFIGURATION).await;
+    assert_eq!(client().config(&url).await.expect("read"), None);
+    let (url, _) = responder("502", NO_CONFIGURATION).await;
+    let error = client().patch_config(&url, &json!({"ttl": 20})).await.expect_err("refused");
+    assert_eq!(error.to_string(), format!("Patroni at {url} refused PATCH /config with 502: Bad Gateway"));
+}
+
+#[tokio::test]
+async fn a_member_says_that_it_has_no_database() {
+    let (url, _) = responder("503", STOPPED).await;
+    assert!(client().status(&url).await.expect("a status").has_no_database());
+    for body in [
+        REPLICA,
+        r#"{"state":"initializing new cluster","role":"uninitialized"}"#,
+        r#"{"state":"stopped","role":"replica"}"#,
+    ] {
+        let (url, _) = responder("503", body).await;
+        assert!(!client().status(&url).await.expect("a status").has_no_database(), "{body}");
+    }
 }
 
 #[tokio::test]

@@ -147,6 +147,16 @@ pub enum Action {
         /// What is merged into `metadata`.
         metadata: Value,
     },
+    /// Remove the empty key `initialize` from Patroni's object, so that a member begins to make the first
+    /// database.
+    FreeInitializeKey {
+        /// Patroni's ConfigMap or Endpoints.
+        object: ObjectPlace,
+        /// Precondition.
+        uid: String,
+        /// Precondition: Patroni has not written since.
+        resource_version: String,
+    },
     /// Create it unless it exists; an existing one is left alone.
     CreateOnce(Object),
     /// Write a pooler's user list; `act` reads the passwords.
@@ -225,6 +235,7 @@ impl Action {
             | Self::ReplaceStatefulSet { .. }
             | Self::Replace { .. }
             | Self::PatchMetadata { .. }
+            | Self::FreeInitializeKey { .. }
             | Self::CreateOnce(_)
             | Self::CreateSecret(_)
             | Self::WriteUserList { .. }
@@ -259,6 +270,7 @@ impl Action {
             | Self::ReplaceStatefulSet { .. }
             | Self::Replace { .. }
             | Self::PatchMetadata { .. }
+            | Self::FreeInitializeKey { .. }
             | Self::WriteUserList { .. }
             | Self::CopyPassword(_)
             | Self::PatchPatroniConfig(_)
@@ -291,6 +303,9 @@ impl fmt::Display for Action {
             Self::Replace { object, .. } => write!(f, "replace {} {}", object.kind, object.name),
             Self::PatchMetadata { object, .. } => {
                 write!(f, "patch the metadata of {} {}", object.kind, object.name)
+            }
+            Self::FreeInitializeKey { object, .. } => {
+                write!(f, "remove the empty key initialize from {} {}", object.kind, object.name)
             }
             Self::WriteUserList { pooler, creates } => {
                 let verb = if *creates { "create" } else { "update" };

@@ -7,6 +7,7 @@
 
 mod account;
 pub mod action;
+pub mod bootstrap;
 mod candidate;
 pub mod consequence;
 pub mod deletion;

@@ -137,6 +137,9 @@ pub struct ClaimSeen {
     pub uid: String,
     /// A deletionTimestamp is set.
     pub deleting: bool,
+    /// When it was made, if that is known.
+    #[serde(default)]
+    pub created: Option<Timestamp>,
 }
 
 /// One member as Patroni lists it (`GET /cluster`).
@@ -191,6 +194,10 @@ pub struct PatroniSeen {
     pub paused: bool,
     /// The dynamic configuration (`GET /config`).
     pub config: Seen<Value>,
+    /// Members that said themselves that they have no database and make none. Asked only where no
+    /// member leads.
+    #[serde(default)]
+    pub without_database: BTreeSet<String>,
 }
 
 impl PatroniSeen {
@@ -236,6 +243,9 @@ pub struct Observation {
     /// Since when no member of Patroni has answered; nothing while one does.
     #[serde(default)]
     pub patroni_silent_since: Option<Timestamp>,
+    /// Since when [`crate::bootstrap::nobody_begins`]; nothing while somebody does.
+    #[serde(default)]
+    pub nobody_begins_since: Option<Timestamp>,
     /// Roles and databases as the primary's catalog has them.
     pub catalog: Seen<Catalog>,
     /// For each credentials Secret: does the role's verifier fit its password?
@@ -252,6 +262,9 @@ pub struct Observation {
     /// The status that stands in the manifest: what the passes before this one found.
     #[serde(default)]
     pub status: PostgresqlStatus,
+    /// When the manifest was made, if that is known.
+    #[serde(default)]
+    pub manifest_created: Option<Timestamp>,
     /// The moment of the observation.
     #[serde(default)]
     pub now: Timestamp,

@@ -6,6 +6,7 @@ use matriarch_sql::{Catalog, PasswordState};
 
 use crate::account;
 use crate::action::{Action, Lane, Step};
+use crate::bootstrap::plan_bootstrap;
 use crate::objects::{self, Proof};
 use crate::observation::Observation;
 use crate::patroni::{plan_patroni_config, plan_patroni_objects};
@@ -53,6 +54,7 @@ pub fn plan_cluster(intent: &Intent, seen: &Observation) -> Plan {
     objects::plan_streams(intent, seen, &mut plan);
     plan_pod_annotations(intent, seen, &mut plan);
     plan_patroni_config(intent, seen, &mut plan);
+    plan_bootstrap(intent, seen, &mut plan);
     rolling::plan_pods(intent, seen, &mut plan);
     plan_sql(intent, seen, &mut plan);
     objects::plan_unwanted(intent, seen, &mut plan);

@@ -70,10 +70,7 @@ pub fn status(pass: &PassResult<'_>, before: &PostgresqlStatus, now: Timestamp) 
     let failures = pass.failures();
     let wanted = pass.intent.instances as usize;
     let ready = is_ready(pass, wanted);
-    let was_running = condition(before, "Ready").is_some_and(|ready| ready.reason == "Streaming")
-        || before.postgres_cluster_status == "Running";
-    let ever_ran = was_running
-        || matches!(before.postgres_cluster_status.as_str(), "Updating" | "UpdateFailed" | "SyncFailed");
+    let ever_ran = ever_ran(before);
     let word = match (failures.is_empty(), ready, ever_ran) {
         (false, _, false) => "CreateFailed",
         (false, _, true) => "SyncFailed",
@@ -99,6 +96,15 @@ pub fn status(pass: &PassResult<'_>, before: &PostgresqlStatus, now: Timestamp) 
         observed_generation: Some(pass.intent.identity.generation),
         conditions: conditions(verdicts.into_iter().flatten(), before, pass.intent.identity.generation, now),
     }
+}
+
+/// Whether the cluster was complete at some time, as far as its status tells.
+pub(crate) fn ever_ran(before: &PostgresqlStatus) -> bool {
+    condition(before, "Ready").is_some_and(|ready| ready.reason == "Streaming")
+        || matches!(
+            before.postgres_cluster_status.as_str(),
+            "Running" | "Updating" | "UpdateFailed" | "SyncFailed"
+        )
 }
 
 /// Patroni is asked again before its silence is news: under load an answer may come late.

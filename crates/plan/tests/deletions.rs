@@ -20,7 +20,12 @@ fn rendered(settings: &Settings) -> Intent {
 }
 
 fn claim(ordinal: u32) -> ClaimSeen {
-    ClaimSeen { name: format!("pgdata-acid-test-{ordinal}"), uid: format!("c{ordinal}"), deleting: false }
+    ClaimSeen {
+        name: format!("pgdata-acid-test-{ordinal}"),
+        uid: format!("c{ordinal}"),
+        deleting: false,
+        ..ClaimSeen::default()
+    }
 }
 
 /// The world of a running cluster whose Secrets carry the owner references that were rendered.

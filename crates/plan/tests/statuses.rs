@@ -246,7 +246,12 @@ fn a_paused_cluster_shows_its_plan() {
 
 fn sick(policy: &str) -> Life {
     let mut life = Life::with(annotated(2, json!({"acid.zalan.do/self-healing": policy})));
-    let claim = ClaimSeen { name: "pgdata-acid-test-1".into(), uid: "c".into(), deleting: false };
+    let claim = ClaimSeen {
+        name: "pgdata-acid-test-1".into(),
+        uid: "c".into(),
+        deleting: false,
+        ..ClaimSeen::default()
+    };
     life.seen.claims = Seen::Present(vec![claim]);
     life.pass(0);
     patroni_mut(&mut life.seen).members[1].state = "start failed".into();

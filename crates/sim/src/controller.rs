@@ -134,8 +134,14 @@ impl World {
         self.creation_refused = None;
         let (uid, claim_uid) = (self.store.uid(), self.store.uid());
         let Some(set) = &self.set else { return };
-        let claim =
-            Claim { uid: claim_uid, deleting: false, log: 0, spoilt: Spoilt::No, size: set.size.clone() };
+        let claim = Claim {
+            uid: claim_uid,
+            deleting: false,
+            created: self.now,
+            log: 0,
+            spoilt: Spoilt::No,
+            size: set.size.clone(),
+        };
         self.claims.entry(ordinal).or_insert(claim);
         let annotations = set.template["metadata"]["annotations"].as_object();
         let annotations = annotations.into_iter().flatten();

@@ -75,11 +75,15 @@ pub enum Defect {
     GatesWithoutTimer,
     /// What was refused is done all the same.
     TakesRefusedDifference,
+    /// Whoever began to make the first database is waited for, even if it is gone.
+    WaitsForTheGone,
+    /// A data directory that is no database is kept, whoever waits for it.
+    KeepsWhatIsNoDatabase,
 }
 
 impl Defect {
     /// Every planted defect.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 31] = [
         Self::PrimaryFirst,
         Self::TwoPodsAtOnce,
         Self::LastAnswerForUnknown,
@@ -109,6 +113,8 @@ impl Defect {
         Self::FailureIsSuccess,
         Self::GatesWithoutTimer,
         Self::TakesRefusedDifference,
+        Self::WaitsForTheGone,
+        Self::KeepsWhatIsNoDatabase,
     ];
 }
 
@@ -223,6 +229,12 @@ impl Saboteur {
                     let uid = live.uid.clone();
                     plan.steps.push(step(Action::ReplaceStatefulSet { object, uid }));
                 }
+            }
+            Defect::WaitsForTheGone => {
+                plan.steps.retain(|step| !matches!(step.action, Action::FreeInitializeKey { .. }));
+            }
+            Defect::KeepsWhatIsNoDatabase if !deletes && seen.leader == Seen::Absent => {
+                plan.steps.retain(|step| !matches!(step.action, Action::DeleteClaim { .. }));
             }
             Defect::ForgetsRestarts => {
                 plan.steps.retain(|step| !matches!(step.action, Action::RestartMember { .. }));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use matriarch_plan::{
     ClaimSeen, ContainerEnd, Member, NodeSeen, ObjectKey, ObjectSeen, Observation, PatroniObject,
-    PatroniSeen, PodSeen, Seen,
+    PatroniSeen, PodSeen, Seen, bootstrap,
 };
 use matriarch_sql::PasswordState;
 use serde_json::json;
@@ -103,6 +103,7 @@ impl Eyes {
         self.sight.has_finalizer = world.manifest.finalizer;
         self.sight.now = world.moment(world.now);
         self.sight.status.clone_from(&world.status);
+        self.sight.manifest_created = Some(world.moment(0));
         for source in Source::ALL {
             if trouble.lags > 0 && source.is_cached() && seed.chance(trouble.lags) {
                 let most = if seed.chance(LONG_LAGS) { LONG_LAG } else { 8 };
@@ -134,6 +135,8 @@ impl Eyes {
             self.as_of.insert(source, world.now);
             self.refresh(source, world, rendered, all);
         }
+        let since = self.sight.nobody_begins_since.unwrap_or(self.sight.now);
+        self.sight.nobody_begins_since = bootstrap::nobody_begins(&self.sight).then_some(since);
     }
 
     /// Who is silent is silent for everybody who asks.
@@ -345,6 +348,7 @@ fn claims(world: &World) -> Vec<ClaimSeen> {
         name: world.claim_name(*ordinal),
         uid: claim.uid.clone(),
         deleting: claim.deleting,
+        created: Some(world.moment(claim.created)),
     };
     world.claims.iter().map(project).collect()
 }
@@ -383,5 +387,12 @@ fn patroni(world: &World) -> Seen<PatroniSeen> {
     });
     let config = world.patroni.config.clone().map_or(Seen::Absent, Seen::Present);
     let paused = world.patroni.config.as_ref().is_some_and(|config| config["pause"] == json!(true));
-    Seen::Present(PatroniSeen { members: members.collect(), paused, config })
+    let without_database = match world.patroni.holder() {
+        Some(_) => BTreeSet::new(),
+        None => {
+            let waiting = world.pods.keys().filter(|ordinal| world.is_at_a_loss(**ordinal));
+            waiting.map(|ordinal| world.pod_name(*ordinal)).collect()
+        }
+    };
+    Seen::Present(PatroniSeen { members: members.collect(), paused, config, without_database })
 }

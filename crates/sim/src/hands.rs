@@ -60,6 +60,12 @@ impl World {
             Action::PatchMetadata { object, uid, metadata } => {
                 return self.patch_metadata(object, uid, metadata);
             }
+            Action::FreeInitializeKey { object, uid, .. } => {
+                let metadata = serde_json::json!({"annotations": {"initialize": null}});
+                let outcome = self.patch_metadata(object, uid, &metadata);
+                self.begin_again();
+                return outcome;
+            }
             Action::CreateSecret(secret) => {
                 if self.secrets.contains_key(&secret.object.name) {
                     return Outcome::Outdated("it exists already".to_owned());

@@ -14,7 +14,7 @@ use matriarch_plan::{Action, ObjectKey, Outcome, Plan, PodSeen, Risk};
 use serde_json::Value;
 
 use crate::goal;
-use crate::pods::{Fate, Pod, Postgres};
+use crate::pods::{Fate, Pod, Postgres, Spoilt};
 use crate::variant::{Rendered, Variant};
 use crate::world::World;
 
@@ -292,13 +292,15 @@ impl Judge {
     }
 
     fn claim(&self, world: &World, name: &str, uid: &str, ground: Ground<'_>) -> Verdict {
-        let allowed = ground.rendered.intent.policy.healing == Healing::RecreateVolume;
-        must(allowed, || format!("claim {name} is deleted, and nobody allowed it"))?;
         let Some(pod) = name.strip_prefix("pgdata-") else { return Ok(()) };
         let claim = world.ordinal(pod).and_then(|ordinal| world.claims.get(&ordinal));
-        if claim.is_none_or(|claim| claim.uid != uid) {
+        let Some(claim) = claim.filter(|claim| claim.uid == uid) else { return Ok(()) };
+        // What a bootstrap left that was cut off is no database.
+        if claim.log == 0 && claim.spoilt != Spoilt::No {
             return Ok(());
         }
+        let allowed = ground.rendered.intent.policy.healing == Healing::RecreateVolume;
+        must(allowed, || format!("claim {name} is deleted, and nobody allowed it"))?;
         must(world.leader_up().is_some() || world.last_blow >= ground.as_of, || {
             format!("claim {name} is deleted while there is no primary")
         })?;

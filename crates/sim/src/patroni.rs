@@ -67,13 +67,66 @@ impl Patroni {
         self.config.as_ref().is_some_and(|config| config["pause"] == json!(true))
     }
 
+    /// Somebody began to make the first database, and has not ended.
+    pub fn is_taken(&self) -> bool {
+        let config = self.objects.get(CONFIG);
+        config.is_some_and(|config| config.metadata["annotations"]["initialize"] == "")
+    }
+
     /// `max_connections` as configured.
     pub fn connections(&self) -> u64 {
         self.config.as_ref().map_or(DEFAULT_CONNECTIONS, connections_of)
     }
 }
 
+/// End of the name of the ConfigMap with configuration and the key `initialize`.
+const CONFIG: &str = "config";
+/// Identifier of the database system.
+const SYSTEM: &str = "7713313735200956449";
+
 impl World {
+    /// Who was about to make the first database is gone: the key stays, and sometimes what is no database.
+    pub(crate) fn cut_off(&mut self, ordinal: u32) {
+        let begun = |pod: &Pod| matches!(pod.postgres, Postgres::Starting(_) | Postgres::Running(_));
+        let is_first = !self.patroni.initialized && self.patroni.config.is_none();
+        if !is_first || self.patroni.is_taken() || !self.pods.get(&ordinal).is_some_and(begun) {
+            return;
+        }
+        if self.seed.chance(50) {
+            return;
+        }
+        let created = self.moment(self.now).to_string();
+        let metadata =
+            json!({"name": CONFIG, "creationTimestamp": created, "annotations": {"initialize": ""}});
+        let uid = self.patroni.objects.get(CONFIG).map_or_else(|| self.store.uid(), |kept| kept.uid.clone());
+        self.patroni.objects.insert(CONFIG, Kept { uid, metadata });
+        if self.seed.chance(50)
+            && let Some(claim) = self.claims.get_mut(&ordinal)
+        {
+            claim.spoilt = Spoilt::Data;
+        }
+        self.begin_again();
+    }
+
+    /// While there is no database, whoever is up waits for its turn.
+    pub(crate) fn begin_again(&mut self) {
+        let until = self.soon(2, 8);
+        if self.patroni.initialized {
+            return;
+        }
+        for pod in self.pods.values_mut().filter(|pod| pod.postgres != Postgres::Off) {
+            pod.postgres = Postgres::Starting(until);
+        }
+    }
+
+    /// Whether a member has no database and makes none.
+    pub fn is_at_a_loss(&self, ordinal: u32) -> bool {
+        let spoilt = self.claims.get(&ordinal).is_some_and(|claim| claim.spoilt != Spoilt::No);
+        let starts = |pod: &Pod| matches!(pod.postgres, Postgres::Starting(until) if until <= self.now);
+        let answers = self.pods.get(&ordinal).is_some_and(|pod| pod.answers() && starts(pod));
+        answers && !self.patroni.initialized && (self.patroni.is_taken() || spoilt)
+    }
+
     /// Whether the holder of the lock serves.
     pub fn leader_up(&self) -> Option<u32> {
         let holder = self.patroni.holder()?;
@@ -167,6 +220,9 @@ impl World {
                 && pod.deleting.is_none()
                 && matches!(pod.postgres, Postgres::Running(_) | Postgres::Streaming)
         };
+        if !self.patroni.initialized && self.patroni.is_taken() {
+            return None;
+        }
         let fits = |ordinal: &u32| !self.patroni.initialized || self.is_near(*ordinal);
         let running = self.pods.iter().filter(|(_, pod)| runs(pod)).map(|(ordinal, _)| *ordinal);
         let sound = |ordinal: &u32| self.claims.get(ordinal).is_some_and(|claim| claim.spoilt == Spoilt::No);
@@ -184,6 +240,10 @@ impl World {
         }
         self.patroni.acknowledged = held.max(1);
         self.patroni.initialized = true;
+        if let Some(kept) = self.patroni.objects.get_mut(CONFIG) {
+            kept.metadata["annotations"]["initialize"] = json!(SYSTEM);
+            kept.metadata["annotations"]["config"] = json!("{}");
+        }
         self.patroni.lock = Some(Lock { holder: winner, renewed: self.now });
         let connections = self.patroni.connections();
         if let Some(claim) = self.claims.get_mut(&winner) {
@@ -224,6 +284,7 @@ impl World {
         let end = leader.and_then(|leader| self.claims.get(&leader)).map(|claim| claim.log);
         let joins_at = self.soon(1, 3);
         let (now, initialized) = (self.now, self.patroni.initialized);
+        let waits = self.is_at_a_loss(ordinal);
         let (Some(pod), Some(claim)) = (self.pods.get_mut(&ordinal), self.claims.get_mut(&ordinal)) else {
             return;
         };
@@ -232,7 +293,7 @@ impl World {
         }
         match pod.postgres {
             Postgres::Off => {}
-            Postgres::Starting(until) if until > now => {}
+            Postgres::Starting(until) if until > now || waits => {}
             Postgres::Starting(_) => {
                 let is_copy = initialized && claim.log == 0;
                 if is_copy {
@@ -266,6 +327,7 @@ impl World {
         let wanted = self.patroni.connections();
         let log = self.log_of(ordinal);
         let initialized = self.patroni.initialized;
+        let waits = self.is_at_a_loss(ordinal);
         let is_time = (self.now + u64::from(ordinal)).is_multiple_of(3);
         let is_round = (self.now + u64::from(ordinal)).is_multiple_of(LOOP_WAIT);
         let Some(pod) = self.pods.get_mut(&ordinal) else { return };
@@ -274,6 +336,7 @@ impl World {
         }
         let state = match pod.postgres {
             Postgres::Off => return,
+            Postgres::Starting(_) if waits => "stopped",
             Postgres::Starting(_) if initialized && log == 0 => "creating replica",
             Postgres::Starting(_) => "starting",
             Postgres::Streaming if leads => "running",
@@ -296,9 +359,13 @@ impl World {
         if self.patroni.lock.is_none() || self.leader_up().is_none() {
             return;
         }
-        for name in ["leader", "config"] {
+        for name in ["leader", CONFIG] {
             if !self.patroni.objects.contains_key(name) {
-                let kept = Kept { uid: self.store.uid(), metadata: json!({"name": name}) };
+                let mut metadata = json!({"name": name});
+                if name == CONFIG {
+                    metadata["annotations"] = json!({"initialize": SYSTEM, "config": "{}"});
+                }
+                let kept = Kept { uid: self.store.uid(), metadata };
                 self.patroni.objects.insert(name, kept);
             }
         }

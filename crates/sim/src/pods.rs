@@ -207,6 +207,8 @@ pub struct Claim {
     pub uid: String,
     /// It was deleted, and goes when no pod uses it.
     pub deleting: bool,
+    /// When it was made.
+    pub created: u64,
     /// How much of the log it holds.
     pub log: u64,
     /// What is in it is no use to a replica.

@@ -299,16 +299,16 @@ fn pause_patroni(run: &mut Run<'_>, paused: bool) {
 
 /// P1 and P6: in a peaceful world everything becomes as the manifest says.
 fn settle(run: &mut Run<'_>) -> Result<(), String> {
+    let heals = run.rendered.intent.policy.healing != Healing::Off;
     let spoilt = run.world.claims.values().any(|claim| claim.spoilt != Spoilt::No);
-    if spoilt && run.rendered.intent.policy.healing == Healing::Off {
-        run.tell(|| "somebody mends what is spoilt".to_owned());
-        run.world.claims.values_mut().for_each(|claim| claim.spoilt = Spoilt::No);
-    }
-    let seconds = if spoilt { SECONDS_TO_HEAL } else { SECONDS_TO_SETTLE };
+    let seconds = if spoilt && heals { SECONDS_TO_HEAL } else { SECONDS_TO_SETTLE };
     let until = run.world.now + seconds;
     run.last = None;
     let mut patience = SECONDS_TO_SETTLE;
     while run.world.now < until {
+        if !heals {
+            mend(run);
+        }
         run.second(false)?;
         approve_what_is_asked(run);
         if run.world.is_stranded() && run.world.newest_is_scaled_away() {
@@ -328,6 +328,15 @@ fn settle(run: &mut Run<'_>) -> Result<(), String> {
     let missing =
         goal::missing(&run.world, &run.rendered).unwrap_or_else(|| "the plan is not empty".to_owned());
     Err(format!("P1: after {seconds} seconds of peace {missing}"))
+}
+
+/// Nobody is asked to mend what a bootstrap left that was cut off, until there is a database to copy.
+fn mend(run: &mut Run<'_>) {
+    let spoilt = run.world.claims.values().any(|claim| claim.spoilt != Spoilt::No);
+    if spoilt && run.world.patroni.initialized {
+        run.tell(|| "somebody mends what is spoilt".to_owned());
+        run.world.claims.values_mut().for_each(|claim| claim.spoilt = Spoilt::No);
+    }
 }
 
 /// While a manifest asks for approvals, somebody gives them.
@@ -351,8 +360,7 @@ fn mend_what_is_left_to_people(run: &mut Run<'_>) {
     let rolls = run.world.pods.values().any(|pod| Some(&pod.revision) != newest.as_ref());
     let spoilt = run.world.claims.values().any(|claim| claim.spoilt != Spoilt::No);
     if rolls && spoilt && is_degraded(run) {
-        run.tell(|| "somebody mends what is spoilt".to_owned());
-        run.world.claims.values_mut().for_each(|claim| claim.spoilt = Spoilt::No);
+        mend(run);
     }
 }
 

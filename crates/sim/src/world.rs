@@ -253,6 +253,8 @@ impl World {
             return;
         }
         pod.deleting = Some(at);
+        self.cut_off(ordinal);
+        let Some(pod) = self.pods.get_mut(&ordinal) else { return };
         if let Some(announced) = &mut pod.announced {
             announced.state = "stopping".to_owned();
         }
@@ -288,6 +290,8 @@ impl World {
         let times = pod.ended.map_or(0, |(_, times)| times) + 1;
         pod.ended = Some((self.now, times));
         pod.phase = Phase::Creating(until);
+        self.cut_off(ordinal);
+        let Some(pod) = self.pods.get_mut(&ordinal) else { return };
         pod.postgres = Postgres::Off;
         if leads {
             self.patroni.ended_by_us = false;

@@ -109,6 +109,12 @@ impl Hands {
                 self.live.forget(&object.kind, &object.namespace, &object.name);
                 outcome
             }
+            Action::FreeInitializeKey { object, uid, resource_version } => {
+                let metadata = serde_json::json!({"resourceVersion": resource_version, "annotations": {"initialize": null}});
+                let outcome = kubernetes::patch_metadata(client, object, uid, &metadata).await;
+                self.live.forget(&object.kind, &object.namespace, &object.name);
+                outcome
+            }
             Action::CreateSecret(secret) => match self.password_for(secret).await {
                 Ok(password) => kubernetes::create_secret(client, secret, &password).await,
                 Err(why) => Outcome::Failed(why),

@@ -325,10 +325,16 @@ pub async fn claims(reads: &Reads, key: &Key, intent: &Intent) -> Seen<Vec<Claim
                 name: text(claim, "name"),
                 uid: text(claim, "uid"),
                 deleting: !claim["metadata"]["deletionTimestamp"].is_null(),
+                created: created(claim),
             });
             Seen::Present(claims.collect())
         }
     }
+}
+
+/// When an object was made.
+pub fn created(object: &Value) -> Option<jiff::Timestamp> {
+    object["metadata"]["creationTimestamp"].as_str()?.parse().ok()
 }
 
 /// Where Patroni keeps its state.

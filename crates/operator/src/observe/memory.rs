@@ -37,6 +37,8 @@ struct OfCluster {
     missing_pod: Option<MissingPod>,
     /// Since when Patroni has not answered; only while it does not.
     silent_since: Option<Timestamp>,
+    /// Since when no member has begun to make the first database; only while none does.
+    nobody_begins_since: Option<Timestamp>,
 }
 
 /// A pod that should be there and is not.
@@ -155,13 +157,29 @@ impl Memory {
 
     /// Notes whether Patroni answered; tells since when it has not.
     pub fn patroni_silent_since(&self, cluster: &Key, is_silent: bool, now: Timestamp) -> Option<Timestamp> {
+        self.since(cluster, is_silent, now, |known| &mut known.silent_since)
+    }
+
+    /// Notes whether nobody begins to make the first database; tells since when.
+    pub fn nobody_begins_since(&self, cluster: &Key, nobody: bool, now: Timestamp) -> Option<Timestamp> {
+        self.since(cluster, nobody, now, |known| &mut known.nobody_begins_since)
+    }
+
+    /// Since when something has been so without a break, as far as it was looked at.
+    fn since(
+        &self,
+        cluster: &Key,
+        is_so: bool,
+        now: Timestamp,
+        of: impl Fn(&mut OfCluster) -> &mut Option<Timestamp>,
+    ) -> Option<Timestamp> {
         let mut clusters = self.clusters();
-        if is_silent {
+        if is_so {
             let known = clusters.entry(cluster.clone()).or_default();
-            return Some(*known.silent_since.get_or_insert(now));
+            return Some(*of(known).get_or_insert(now));
         }
         if let Some(known) = clusters.get_mut(cluster) {
-            known.silent_since = None;
+            *of(known) = None;
         }
         None
     }

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use matriarch_cluster::names::FINALIZER;
 use matriarch_cluster::{Cluster, Intent, render_with};
 use matriarch_plan::scheduler::Key;
-use matriarch_plan::{Observation, PatroniSeen, Seen};
+use matriarch_plan::{Observation, PatroniSeen, Seen, bootstrap};
 use matriarch_settings::Settings;
 use serde_json::Value;
 
@@ -170,14 +170,18 @@ impl Eyes {
             leader,
             patroni,
             patroni_silent_since,
+            nobody_begins_since: None,
             catalog: Seen::Absent,
             passwords: BTreeMap::new(),
             nodes,
             creation_refused,
             accounts_stay: self.accounts_stay,
             status: report::status_of(manifest),
+            manifest_created: kubernetes::created(manifest),
             now,
         };
+        let nobody_begins = bootstrap::nobody_begins(&observation);
+        observation.nobody_begins_since = self.memory.nobody_begins_since(&key, nobody_begins, now);
         let place = sql::Place { client: reads.client(), settings, intent, addresses: &addresses };
         let (catalog, states) = sql::observe(&place, &self.memory, &key, &observation).await;
         observation.catalog = catalog;

@@ -1,8 +1,9 @@
 //! Patroni's answers: members and dynamic configuration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt;
+use futures::future::join_all;
 use futures::stream::FuturesUnordered;
 use matriarch_patroni::{Client, Lag, Status};
 use matriarch_plan::{Member, PatroniSeen, PodSeen, Seen};
@@ -29,17 +30,18 @@ pub async fn observe(client: &Client, addresses: &Addresses, pods: &Seen<Vec<Pod
         return Seen::Absent;
     }
     running.sort_by_key(|pod| addresses.primary.as_ref() != Some(&pod.name));
+    let all = running.clone();
     let mut running = running.into_iter();
     let Some(first) = running.next() else { return Seen::Absent };
     let why = match ask(client, addresses, first).await {
-        Ok(seen) => return Seen::Present(seen),
+        Ok(seen) => return Seen::Present(with_beginners(client, addresses, &all, seen).await),
         Err(why) => why,
     };
     // Whoever answers first: one after the other, members that are silent would add up.
     let mut others: FuturesUnordered<_> = running.map(|pod| ask(client, addresses, pod)).collect();
     while let Some(answer) = others.next().await {
         if let Ok(seen) = answer {
-            return Seen::Present(seen);
+            return Seen::Present(with_beginners(client, addresses, &all, seen).await);
         }
     }
     // Of all errors always the same one, so that the status does not change with the weather.
@@ -78,10 +80,30 @@ async fn ask(client: &Client, addresses: &Addresses, pod: &PodSeen) -> Result<Pa
     }
     members.sort_by(|a, b| a.name.cmp(&b.name));
     let config = match config {
-        Ok(config) => Seen::Present(config),
+        Ok(config) => config.map_or(Seen::Absent, Seen::Present),
         Err(error) => Seen::Unknown(error.to_string()),
     };
-    Ok(PatroniSeen { members, paused: view.pause, config })
+    Ok(PatroniSeen { members, paused: view.pause, config, without_database: BTreeSet::new() })
+}
+
+/// Where nobody leads, each member is asked what it does: the list of
+/// members knows only what each wrote last.
+async fn with_beginners(
+    client: &Client,
+    addresses: &Addresses,
+    running: &[&PodSeen],
+    mut seen: PatroniSeen,
+) -> PatroniSeen {
+    if addresses.primary.is_some() || seen.leader().is_some() {
+        return seen;
+    }
+    let asked = running.iter().map(|pod| async move {
+        let address = addresses.pods.get(&pod.name)?;
+        let status = client.status(&base_url(address)).await.ok()?;
+        status.has_no_database().then(|| pod.name.clone())
+    });
+    seen.without_database = join_all(asked).await.into_iter().flatten().collect();
+    seen
 }
 
 /// A tag of Patroni: a truth, or a number or text that stands for one.

@@ -66,8 +66,12 @@ fn windows(cluster: &Cluster, settings: &Settings) -> Value {
 
 fn deletion(intent: &Intent, settings: &Settings) -> Value {
     let secret = SecretSeen { uid: "s".to_owned(), ..SecretSeen::default() };
-    let claim =
-        ClaimSeen { name: "pgdata-acid-test-cluster-0".to_owned(), uid: "c".to_owned(), deleting: false };
+    let claim = ClaimSeen {
+        name: "pgdata-acid-test-cluster-0".to_owned(),
+        uid: "c".to_owned(),
+        deleting: false,
+        ..ClaimSeen::default()
+    };
     let mut steps = BTreeSet::new();
     let with_secret = Observation {
         secrets: BTreeMap::from([("acid-secret".to_owned(), Seen::Present(secret))]),

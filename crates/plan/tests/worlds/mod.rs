@@ -100,6 +100,7 @@ pub fn at_rest(intent: &Intent) -> Observation {
             members: members.collect(),
             paused: false,
             config: Seen::Present(intent.patroni.clone()),
+            ..PatroniSeen::default()
         }),
         catalog: Seen::Present(Catalog {
             roles: roles.collect(),
