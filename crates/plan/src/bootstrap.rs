@@ -1,6 +1,6 @@
 //! A bootstrap that was cut off. Before Patroni makes the first database of a cluster it writes an empty
 //! `initialize` key, so that no other member makes one too, and afterwards it writes the system's
-//! identifier there (05 §12). Whoever is killed between the two leaves the empty key behind, and perhaps
+//! identifier there (05 §11). Whoever is killed between the two leaves the empty key behind, and perhaps
 //! a data directory that is no database; then every member waits for somebody who is gone.
 
 use jiff::Timestamp;
