@@ -74,6 +74,14 @@ impl Kubectl {
         Ok(serde_json::from_str(&self.run(&all)?)?)
     }
 
+    /// What all events of the namespace say.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn events(&self) -> Result<String> {
+        self.run(&["get", "events", "-o", "jsonpath={.items[*].message}"])
+    }
+
     /// The names of all objects of a kind, sorted; with a label selector or an empty one.
     ///
     /// # Errors

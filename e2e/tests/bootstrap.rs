@@ -85,7 +85,7 @@ fn uid(kubectl: &Kubectl, resource: &str) -> Result<String> {
 /// The operator has said in an event why it did what it did.
 fn told(kubectl: &Kubectl, words: &str) -> Result<()> {
     wait_until("an event tells of it", 20, || {
-        let events = kubectl.run(&["get", "events", "-o", "jsonpath={.items[*].message}"])?;
+        let events = kubectl.events()?;
         Ok(Look::when(events.contains(words), events))
     })
 }

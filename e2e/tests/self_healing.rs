@@ -17,7 +17,7 @@ fn broken_data_is_copied_anew() {
         scene.step("five minutes it is Patroni's own matter");
 
         wait_until("its data is copied anew", 400, || {
-            let events = scene.kubectl.run(&["get", "events", "-o", "jsonpath={.items[*].message}"])?;
+            let events = scene.kubectl.events()?;
             let begun = events.contains(&format!("copy the data of {} anew", broken.name));
             Ok(Look::when(begun, cluster.condition("MembersStreaming")?.unwrap_or_default().1))
         })?;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use matriarch_cluster::Intent;
 
 use crate::action::{Action, Lane, ObjectPlace, Step};
+use crate::healing::claim_of;
 use crate::observation::{ClaimSeen, Observation, PatroniObject, PodSeen};
 use crate::plan::{Gate, Plan};
 use crate::seen::Seen;
@@ -44,23 +45,19 @@ pub(crate) fn plan_bootstrap(intent: &Intent, seen: &Observation, plan: &mut Pla
     let Some(objects) = seen.patroni_objects.present() else { return };
     let name = format!("{}-config", intent.identity.name);
     let config = objects.iter().find(|object| object.key.name == name);
-    match config.and_then(initialize) {
-        Some("") if waited >= KEY_AFTER_SECONDS => {
-            plan.steps.extend(config.map(|config| free_key(intent, config, since)));
+    let key = config.and_then(|config| Some((config, annotation(config, "initialize")?)));
+    match key {
+        Some((config, "")) if waited >= KEY_AFTER_SECONDS => {
+            plan.steps.push(free_key(intent, config, since));
         }
-        Some("") => {}
-        Some(system) if waited >= VOLUME_AFTER_SECONDS => plan.gates.push(lost(system)),
-        None if waited >= VOLUME_AFTER_SECONDS => plan_volume(seen, config, since, plan),
-        _ => {}
+        _ if waited < VOLUME_AFTER_SECONDS => {}
+        Some((_, system)) => plan.gates.push(lost(system)),
+        None => plan_volume(seen, config, since, plan),
     }
 }
 
 fn annotation<'a>(object: &'a PatroniObject, key: &str) -> Option<&'a str> {
     object.metadata["annotations"][key].as_str()
-}
-
-fn initialize(config: &PatroniObject) -> Option<&str> {
-    annotation(config, "initialize")
 }
 
 /// Patroni writes this object whenever it begins, so a key that somebody has taken meanwhile is safe by
@@ -84,10 +81,8 @@ fn free_key(intent: &Intent, config: &PatroniObject, since: Timestamp) -> Step {
 /// Nothing keeps the members from beginning, and none does: their data directories are neither empty
 /// nor databases. One at a time; the first that gets an empty one begins.
 fn plan_volume(seen: &Observation, config: Option<&PatroniObject>, since: Timestamp, plan: &mut Plan) {
-    let (Some(pods), Some(claims)) = (seen.pods.present(), seen.claims.present()) else { return };
-    let Some(pod) = pods.iter().min_by_key(|pod| pod.ordinal) else { return };
-    let name = format!("pgdata-{}", pod.name);
-    let Some(claim) = claims.iter().find(|claim| claim.name == name) else { return };
+    let first = seen.pods.present().and_then(|pods| pods.iter().min_by_key(|pod| pod.ordinal));
+    let Some((pod, claim)) = first.and_then(|pod| Some((pod, claim_of(pod, seen)?))) else { return };
     let because = |what: &str| {
         format!(
             "the bootstrap was cut off: since {} no member has a database that can be read, and none \
@@ -111,8 +106,8 @@ fn plan_volume(seen: &Observation, config: Option<&PatroniObject>, since: Timest
                 "a member has a database",
                 format!(
                     "{} has none that can be read, and none begins; {why}, so it is left as it is. Mend \
-                     its data, or delete claim {name} and the pod to begin anew",
-                    pod.name
+                     its data, or delete claim {} and the pod to begin anew",
+                    pod.name, claim.name
                 ),
             )
             .stuck(),

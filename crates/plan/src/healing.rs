@@ -11,7 +11,7 @@ use matriarch_cluster::policy::Healing;
 
 use crate::action::{Action, Step};
 use crate::executor::Outcome;
-use crate::observation::{Observation, PatroniSeen, PodSeen};
+use crate::observation::{ClaimSeen, Observation, PatroniSeen, PodSeen};
 use crate::rolling::{is_copying, outdated_because};
 use crate::seen::Seen;
 use crate::status::seconds;
@@ -182,6 +182,12 @@ fn leader_is_healthy(seen: &Observation) -> Option<&PatroniSeen> {
 /// The claims of data volumes are named so, and then after their pod.
 const CLAIM_PREFIX: &str = "pgdata-";
 
+/// The claim of a pod's data volume, as far as it was seen.
+pub(crate) fn claim_of<'a>(pod: &PodSeen, seen: &'a Observation) -> Option<&'a ClaimSeen> {
+    let name = format!("{CLAIM_PREFIX}{}", pod.name);
+    seen.claims.present()?.iter().find(|claim| claim.name == name)
+}
+
 /// What is done now about a member that does not stream, where the manifest allows it.
 pub(crate) fn step(intent: &Intent, seen: &Observation) -> Option<Step> {
     if intent.policy.healing == Healing::Off {
@@ -222,8 +228,7 @@ fn heal(
 ) -> Option<Step> {
     let trouble = trouble?;
     let since = trouble.since.filter(|since| age(*since, seen) >= PATIENCE_SECONDS)?;
-    let claim_name = format!("{CLAIM_PREFIX}{}", pod.name);
-    let claim = seen.claims.present().and_then(|claims| claims.iter().find(|claim| claim.name == claim_name));
+    let claim = claim_of(pod, seen);
     let because = |what: &str| {
         format!("{} does not stream since {}: {}; {what}", pod.name, seconds(since), trouble.why)
     };

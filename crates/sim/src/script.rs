@@ -358,8 +358,7 @@ fn approve_what_is_asked(run: &mut Run<'_>) {
 fn mend_what_is_left_to_people(run: &mut Run<'_>) {
     let newest = run.world.set.as_ref().map(|set| set.revision.clone());
     let rolls = run.world.pods.values().any(|pod| Some(&pod.revision) != newest.as_ref());
-    let spoilt = run.world.claims.values().any(|claim| claim.spoilt != Spoilt::No);
-    if rolls && spoilt && is_degraded(run) {
+    if rolls && is_degraded(run) {
         mend(run);
     }
 }

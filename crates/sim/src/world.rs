@@ -253,8 +253,6 @@ impl World {
             return;
         }
         pod.deleting = Some(at);
-        self.cut_off(ordinal);
-        let Some(pod) = self.pods.get_mut(&ordinal) else { return };
         if let Some(announced) = &mut pod.announced {
             announced.state = "stopping".to_owned();
         }
@@ -262,6 +260,7 @@ impl World {
         if leads || (!by_us && self.patroni.holder().is_none()) {
             self.patroni.ended_by_us = by_us;
         }
+        self.cut_off(ordinal);
         if by_us { self.changed() } else { self.blow() }
     }
 
@@ -283,6 +282,7 @@ impl World {
         // While nobody leads, the newest data may be in any of them.
         let leads = self.patroni.holder().is_none_or(|holder| holder == ordinal);
         let until = self.now + seconds;
+        self.cut_off(ordinal);
         let Some(pod) = self.pods.get_mut(&ordinal) else { return };
         if pod.phase != Phase::Running {
             return;
@@ -290,8 +290,6 @@ impl World {
         let times = pod.ended.map_or(0, |(_, times)| times) + 1;
         pod.ended = Some((self.now, times));
         pod.phase = Phase::Creating(until);
-        self.cut_off(ordinal);
-        let Some(pod) = self.pods.get_mut(&ordinal) else { return };
         pod.postgres = Postgres::Off;
         if leads {
             self.patroni.ended_by_us = false;

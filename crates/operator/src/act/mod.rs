@@ -14,6 +14,7 @@ use matriarch_postgres::Connection;
 use matriarch_settings::Settings;
 use matriarch_sql::{Statement, expected_verifier};
 use rand::Rng;
+use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use crate::lease::Leadership;
@@ -84,6 +85,12 @@ impl Hands {
         }
     }
 
+    async fn patch_metadata(&self, object: &ObjectPlace, uid: &str, metadata: &Value) -> Outcome {
+        let outcome = kubernetes::patch_metadata(&self.client, object, uid, metadata).await;
+        self.live.forget(&object.kind, &object.namespace, &object.name);
+        outcome
+    }
+
     async fn take(&self, action: &Action, work: &Workpiece<'_>, session: &mut Session) -> Outcome {
         let client = &self.client;
         let place = |kind: &str, name: &str| ObjectPlace {
@@ -105,15 +112,12 @@ impl Hands {
                 kubernetes::replace_stateful_set(client, object, uid).await
             }
             Action::PatchMetadata { object, uid, metadata } => {
-                let outcome = kubernetes::patch_metadata(client, object, uid, metadata).await;
-                self.live.forget(&object.kind, &object.namespace, &object.name);
-                outcome
+                self.patch_metadata(object, uid, metadata).await
             }
             Action::FreeInitializeKey { object, uid, resource_version } => {
-                let metadata = serde_json::json!({"resourceVersion": resource_version, "annotations": {"initialize": null}});
-                let outcome = kubernetes::patch_metadata(client, object, uid, &metadata).await;
-                self.live.forget(&object.kind, &object.namespace, &object.name);
-                outcome
+                let metadata =
+                    json!({"resourceVersion": resource_version, "annotations": {"initialize": null}});
+                self.patch_metadata(object, uid, &metadata).await
             }
             Action::CreateSecret(secret) => match self.password_for(secret).await {
                 Ok(password) => kubernetes::create_secret(client, secret, &password).await,

@@ -30,22 +30,36 @@ pub async fn observe(client: &Client, addresses: &Addresses, pods: &Seen<Vec<Pod
         return Seen::Absent;
     }
     running.sort_by_key(|pod| addresses.primary.as_ref() != Some(&pod.name));
-    let all = running.clone();
-    let mut running = running.into_iter();
-    let Some(first) = running.next() else { return Seen::Absent };
+    match first_answer(client, addresses, &running).await {
+        Ok(mut seen) => {
+            if addresses.primary.is_none() && seen.leader().is_none() {
+                seen.without_database = without_database(client, addresses, &running).await;
+            }
+            Seen::Present(seen)
+        }
+        Err(why) => Seen::Unknown(why),
+    }
+}
+
+async fn first_answer(
+    client: &Client,
+    addresses: &Addresses,
+    running: &[&PodSeen],
+) -> Result<PatroniSeen, String> {
+    let Some((first, others)) = running.split_first() else { return Err("no member runs".to_owned()) };
     let why = match ask(client, addresses, first).await {
-        Ok(seen) => return Seen::Present(with_beginners(client, addresses, &all, seen).await),
+        Ok(seen) => return Ok(seen),
         Err(why) => why,
     };
     // Whoever answers first: one after the other, members that are silent would add up.
-    let mut others: FuturesUnordered<_> = running.map(|pod| ask(client, addresses, pod)).collect();
+    let mut others: FuturesUnordered<_> = others.iter().map(|pod| ask(client, addresses, pod)).collect();
     while let Some(answer) = others.next().await {
         if let Ok(seen) = answer {
-            return Seen::Present(with_beginners(client, addresses, &all, seen).await);
+            return Ok(seen);
         }
     }
     // Of all errors always the same one, so that the status does not change with the weather.
-    Seen::Unknown(why)
+    Err(why)
 }
 
 async fn ask(client: &Client, addresses: &Addresses, pod: &PodSeen) -> Result<PatroniSeen, String> {
@@ -86,24 +100,15 @@ async fn ask(client: &Client, addresses: &Addresses, pod: &PodSeen) -> Result<Pa
     Ok(PatroniSeen { members, paused: view.pause, config, without_database: BTreeSet::new() })
 }
 
-/// Where nobody leads, each member is asked what it does: the list of
-/// members knows only what each wrote last.
-async fn with_beginners(
-    client: &Client,
-    addresses: &Addresses,
-    running: &[&PodSeen],
-    mut seen: PatroniSeen,
-) -> PatroniSeen {
-    if addresses.primary.is_some() || seen.leader().is_some() {
-        return seen;
-    }
+/// The members that have no database and make none. Each is asked: the list of members knows only what
+/// each wrote last.
+async fn without_database(client: &Client, addresses: &Addresses, running: &[&PodSeen]) -> BTreeSet<String> {
     let asked = running.iter().map(|pod| async move {
         let address = addresses.pods.get(&pod.name)?;
         let status = client.status(&base_url(address)).await.ok()?;
         status.has_no_database().then(|| pod.name.clone())
     });
-    seen.without_database = join_all(asked).await.into_iter().flatten().collect();
-    seen
+    join_all(asked).await.into_iter().flatten().collect()
 }
 
 /// A tag of Patroni: a truth, or a number or text that stands for one.
